@@ -1,0 +1,89 @@
+// The environment as one schema, so that a typo fails at start and not at the first request.
+// Only entry points read it; everything else receives what it needs as arguments.
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
+
+const environment = z.object({
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+
+  HOST: z.string().default('127.0.0.1'),
+  PORT: port.default(3000),
+  /** Largest decoded document, in bytes. */
+  MAX_CONTENT_BYTES: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(50 * 1024 * 1024),
+
+  DATABASE_URL: z.url().optional(),
+  /** The same as DATABASE_URL, under the name that an existing system uses. */
+  DB_URL: z.url().optional(),
+  DATABASE_POOL_SIZE: z.coerce.number().int().positive().default(10),
+
+  TEMPORAL_ADDRESS: z.string().optional(),
+  TEMPORAL_NAMESPACE: z.string().default('default'),
+  TEMPORAL_API_KEY: z.string().optional(),
+  TEMPORAL_TLS: z.stringbool().default(false),
+  /** How long the namespace keeps closed workflows, in days. */
+  TEMPORAL_RETENTION_DAYS: z.coerce.number().int().positive().default(30),
+
+  ELASTICSEARCH_URL: z.url().optional(),
+  ELASTICSEARCH_API_KEY: z.string().optional(),
+  ELASTICSEARCH_INDEX_PREFIX: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/)
+    .default('frontdesk'),
+
+  SMTP_URL: z.url().optional(),
+
+  /** Which task queues this worker serves. */
+  WORKER_QUEUES: list.pipe(z.array(z.enum(['chat', 'ingestion'])).min(1)).default(['chat', 'ingestion']),
+  /** Threads that run the bundled embedding model, in each process that embeds. */
+  EMBEDDING_THREADS: z.coerce.number().int().positive().default(Math.min(2, availableParallelism())),
+  /** Downloads, local servers' data and demo.json. */
+  FRONTDESK_HOME: z
+    .string()
+    .default('.frontdesk')
+    .transform((path) => resolve(path)),
+});
+
+export type Config = Readonly<
+  z.infer<typeof environment> & {
+    /** Where the bundled embedding model lies: `model.onnx` and `tokenizer.json`. */
+    embeddingModelDir: string;
+  }
+>;
+
+/** Reads the environment (empty variables count as absent). Throws one Error that names every bad variable. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = environment.safeParse(given);
+  if (!parsed.success) throw new Error(`The environment is not usable:\n${z.prettifyError(parsed.error)}`);
+  const values = parsed.data;
+  return {
+    ...values,
+    DATABASE_URL: values.DATABASE_URL ?? values.DB_URL,
+    embeddingModelDir: resolve(values.FRONTDESK_HOME, 'models', 'all-minilm-l6-v2-q'),
+  };
+}
+
+/** Returns the value, or throws an Error that says which variable to set: for processes that cannot do without it. */
+export function required<K extends keyof Config>(config: Config, name: K): NonNullable<Config[K]> {
+  const value = config[name];
+  if (value === undefined || value === null) {
+    throw new Error(
+      `${name} is not set. Set it to the server's address, or run \`npm start\`, which runs a local one.`,
+    );
+  }
+  return value;
+}
