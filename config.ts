@@ -31,6 +31,8 @@ const environment = z.object({
   DATABASE_POOL_SIZE: z.coerce.number().int().positive().default(10),
 
   TEMPORAL_ADDRESS: z.string().optional(),
+  /** Where operators open the Temporal Web UI; only shown to people. */
+  TEMPORAL_UI_URL: z.url().optional(),
   TEMPORAL_NAMESPACE: z.string().default('default'),
   TEMPORAL_API_KEY: z.string().optional(),
   TEMPORAL_TLS: z.stringbool().default(false),
@@ -61,6 +63,8 @@ export type Config = Readonly<
   z.infer<typeof environment> & {
     /** Where the bundled embedding model lies: `model.onnx` and `tokenizer.json`. */
     embeddingModelDir: string;
+    /** The demo project's keys, written by the seed. */
+    demoKeysFile: string;
   }
 >;
 
@@ -74,8 +78,17 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     ...values,
     DATABASE_URL: values.DATABASE_URL ?? values.DB_URL,
     embeddingModelDir: resolve(values.FRONTDESK_HOME, 'models', 'all-minilm-l6-v2-q'),
+    demoKeysFile: resolve(values.FRONTDESK_HOME, 'demo-keys.json'),
   };
 }
+
+/** How to reach Temporal. */
+export const temporalOptions = (config: Config) => ({
+  address: required(config, 'TEMPORAL_ADDRESS'),
+  namespace: config.TEMPORAL_NAMESPACE,
+  tls: config.TEMPORAL_TLS,
+  apiKey: config.TEMPORAL_API_KEY,
+});
 
 /** Returns the value, or throws an Error that says which variable to set: for processes that cannot do without it. */
 export function required<K extends keyof Config>(config: Config, name: K): NonNullable<Config[K]> {

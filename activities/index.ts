@@ -1,0 +1,33 @@
+import type { Logger } from 'pino';
+import type { GenerationProvider } from '../providers/generation.ts';
+import type { EmbeddingProvider } from '../providers/embedding.ts';
+import type { Retriever } from '../retrieval/retriever.ts';
+import type { ChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
+import type { Stores } from '../stores/postgres/index.ts';
+import type { Dispatcher } from '../temporal/dispatcher.ts';
+import { createChatActivities } from './chat/turn.ts';
+import { readableFailures } from './failures.ts';
+import { createDeletionActivities } from './ingestion/delete.ts';
+import { createIngestionActivities } from './ingestion/ingest.ts';
+
+export interface ActivityDependencies {
+  stores: Stores;
+  index: ChunkIndex;
+  embeddings: EmbeddingProvider;
+  retriever: Retriever;
+  /** By the name in the project's settings. */
+  generation: Readonly<Record<string, GenerationProvider>>;
+  dispatcher: Dispatcher;
+  logger: Logger;
+}
+
+export type Activities = ReturnType<typeof createActivities>;
+
+/** All that the workflows do to the world. Every activity may run again: what it did before, it does not do twice. */
+export function createActivities(deps: ActivityDependencies) {
+  return readableFailures({
+    ...createChatActivities(deps),
+    ...createIngestionActivities(deps),
+    ...createDeletionActivities(deps),
+  });
+}

@@ -1,0 +1,31 @@
+import { ingestion as timing } from '../../domain/deadlines.ts';
+import { type DeleteDocumentInput, ingestWorkflowId } from '../../domain/flows.ts';
+import { withHeartbeat } from '../heartbeat.ts';
+import type { ActivityDependencies } from '../index.ts';
+
+type DeletionDependencies = Pick<ActivityDependencies, 'stores' | 'index' | 'dispatcher'>;
+
+export function createDeletionActivities({ stores, index, dispatcher }: DeletionDependencies) {
+  return {
+    /** Cancels the ingestions of the document and waits until they have ended. */
+    async stopIngestion({ projectId, documentId }: DeleteDocumentInput): Promise<void> {
+      await withHeartbeat(timing.heartbeatEvery, async () => {
+        for (const version of await stores.documents.versions(projectId, documentId)) {
+          await dispatcher.stop(ingestWorkflowId(documentId, version));
+        }
+      });
+    },
+
+    async removeFromIndex({ projectId, documentId }: DeleteDocumentInput): Promise<void> {
+      await withHeartbeat(timing.heartbeatEvery, async (signal) => {
+        await index.remove(projectId, await stores.chunks.ids(projectId, documentId), signal);
+      });
+    },
+
+    async purgeDocument({ projectId, documentId }: DeleteDocumentInput): Promise<void> {
+      await withHeartbeat(timing.heartbeatEvery, async () => {
+        await stores.documents.purge(projectId, documentId);
+      });
+    },
+  };
+}

@@ -1,0 +1,105 @@
+import cors from '@fastify/cors';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Logger } from 'pino';
+import { AppError } from '../domain/errors.ts';
+import type { Retriever } from '../retrieval/retriever.ts';
+import type { FrameListener } from '../stores/postgres/frames.ts';
+import type { Stores } from '../stores/postgres/index.ts';
+import type { Dispatcher } from '../temporal/dispatcher.ts';
+import { renderError } from './plugins/errors.ts';
+import { apiKeyAuthentication } from './plugins/api-keys.ts';
+import { chatRoutes } from './routes/chat.ts';
+import { conversationRoutes } from './routes/conversations.ts';
+import { demoRoutes } from './routes/demo.ts';
+import { documentRoutes } from './routes/documents.ts';
+import { healthRoutes } from './routes/health.ts';
+import { retrievalRoutes } from './routes/retrieval.ts';
+
+export interface AppDependencies {
+  stores: Stores;
+  dispatcher: Dispatcher;
+  retriever: Retriever;
+  frameListener: FrameListener;
+  /** Whether each server answers; rejects with the reason where it does not. */
+  probes: {
+    postgresql: () => Promise<void>;
+    temporal: () => Promise<void>;
+    elasticsearch: () => Promise<void>;
+  };
+  logger: Logger;
+  settings: {
+    /** Largest decoded document, in bytes. */
+    maxContentBytes: number;
+    /** Undefined in production: there is no demo page. */
+    demo: { keysFile: string; temporalUiUrl: string } | undefined;
+  };
+}
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+/** Headers that the five contracts' clients send. */
+const allowedHeaders = [
+  'Authorization',
+  'Content-Type',
+  'x-api-key',
+  'x-widget-api-key',
+  'X-Session-Token',
+  'Idempotency-Key',
+  'Last-Event-ID',
+];
+
+/** The whole HTTP server, without listening. */
+export async function createApp(deps: AppDependencies): Promise<App> {
+  const app: App = Fastify({
+    loggerInstance: deps.logger as FastifyBaseLogger,
+    // Bodies without a limit of their own are small JSON.
+    bodyLimit: 1024 * 1024,
+    requestIdHeader: false,
+    genReqId: () => crypto.randomUUID(),
+    // Streams that are still open must not hold up a restart.
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 200 },
+  }).withTypeProvider<ZodTypeProvider>();
+
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler(renderError);
+  app.setNotFoundHandler(() => {
+    throw new AppError('ROUTE_NOT_FOUND');
+  });
+
+  // A preflight carries no key, so it is answered for any origin; the call itself decides.
+  await app.register(cors, {
+    origin: true,
+    credentials: true,
+    allowedHeaders,
+    exposedHeaders: ['Retry-After', 'X-Request-Id'],
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'SAMEORIGIN',
+      'referrer-policy': 'strict-origin-when-cross-origin',
+      'permissions-policy': 'camera=(), microphone=(), geolocation=()',
+    });
+  });
+  apiKeyAuthentication(app, deps.stores.keys);
+
+  healthRoutes(app, deps);
+  documentRoutes(app, deps);
+  chatRoutes(app, deps);
+  conversationRoutes(app, deps);
+  retrievalRoutes(app, deps);
+  if (deps.settings.demo) demoRoutes(app, deps.settings.demo);
+  return app;
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { AppError, ProviderError } from '../../domain/errors.ts';
+import type { App, AppDependencies } from '../app.ts';
+
+const body = z.object({
+  query: z.string().trim().min(1, 'must not be empty').max(8_000),
+  limit: z.number().int().min(1).max(100).default(10),
+});
+
+export function retrievalRoutes(app: App, { retriever }: Pick<AppDependencies, 'retriever'>): void {
+  // What a turn would be shown and why: the way to see where an answer came from, and to measure retrieval.
+  app.post('/retrieval/search', { config: { scope: 'documents' }, schema: { body } }, async (request) => {
+    const { query, limit } = request.body;
+    try {
+      const passages = await retriever.search(request.projectId, { text: query, limit });
+      return {
+        results: passages.map(({ documentId, chunkId, title, headingPath, text, scores }) => ({
+          documentId,
+          chunkId,
+          title,
+          heading: headingPath.join(' › '),
+          text,
+          scores,
+        })),
+      };
+    } catch (error) {
+      if (!(error instanceof ProviderError)) throw error;
+      throw new AppError('SEARCH_UNAVAILABLE', { cause: error, details: { retryAfterSeconds: 5 } });
+    }
+  });
+}

@@ -1,0 +1,58 @@
+// The API: validates, records, starts workflows and streams answers. Stateless; run as many as you like.
+import { readConfig, required, temporalOptions } from '../config.ts';
+import { createLogger } from '../logging.ts';
+import { createLocalEmbedder } from '../providers/local/embedder.ts';
+import { createRetriever } from '../retrieval/retriever.ts';
+import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
+import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
+import { connectPostgres } from '../stores/postgres/client.ts';
+import { createFrameListener } from '../stores/postgres/frames.ts';
+import { createStores } from '../stores/postgres/index.ts';
+import { createTemporalClient } from '../temporal/connection.ts';
+import { createDispatcher } from '../temporal/dispatcher.ts';
+import { createApp } from './app.ts';
+
+const config = readConfig();
+const logger = createLogger({ name: 'api', level: config.LOG_LEVEL });
+
+const sql = connectPostgres(required(config, 'DATABASE_URL'), {
+  poolSize: config.DATABASE_POOL_SIZE,
+  applicationName: 'frontdesk-api',
+});
+const stores = createStores(sql);
+const client = createTemporalClient(temporalOptions(config));
+const dispatcher = createDispatcher({ client, dispatches: stores.dispatches, logger });
+const embeddings = createLocalEmbedder({ modelDir: config.embeddingModelDir, threads: 1 });
+const index = createChunkIndex(
+  connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), { apiKey: config.ELASTICSEARCH_API_KEY }),
+  { prefix: config.ELASTICSEARCH_INDEX_PREFIX, space: embeddings },
+);
+
+const app = await createApp({
+  stores,
+  dispatcher,
+  retriever: createRetriever({ embeddings, index, chunks: stores.chunks }),
+  frameListener: createFrameListener(sql, (error) => logger.warn({ err: error }, 'not listening for frames')),
+  probes: {
+    postgresql: () => stores.ping(),
+    temporal: () => dispatcher.ping(),
+    elasticsearch: () => index.ping(),
+  },
+  logger,
+  settings: {
+    maxContentBytes: config.MAX_CONTENT_BYTES,
+    demo:
+      config.NODE_ENV === 'production'
+        ? undefined
+        : { keysFile: config.demoKeysFile, temporalUiUrl: config.TEMPORAL_UI_URL ?? '' },
+  },
+});
+await app.listen({ host: config.HOST, port: config.PORT });
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, async () => {
+    logger.info({ signal }, 'stopping');
+    await app.close();
+    await Promise.all([client.connection.close(), embeddings.close(), sql.end({ timeout: 5 })]);
+  });
+}

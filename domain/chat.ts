@@ -1,0 +1,93 @@
+// A chat turn: one question and its one recorded outcome.
+
+export type TurnStatus = 'queued' | 'running' | 'answered' | 'declined' | 'cancelled' | 'failed';
+export const isTerminal = (status: TurnStatus): boolean => status !== 'queued' && status !== 'running';
+
+/** A part of a document that an answer rests on. `quote` stands verbatim in the document. */
+export interface Source {
+  documentId: string;
+  title: string;
+  /** The path of headings above the quote, joined with " › "; empty where the document has none. */
+  heading: string;
+  quote: string;
+  /** Fused retrieval score, 0 to 1. */
+  score: number;
+}
+
+/** A document that came near an unanswered question. */
+export interface ClosestDocument {
+  documentId: string;
+  title: string;
+}
+
+export interface Turn {
+  id: string;
+  conversationId: string;
+  status: TurnStatus;
+  question: string;
+  reply: string | null;
+  sources: Source[];
+  closest: ClosestDocument[];
+  confidence: number | null;
+  promptTokens: number;
+  completionTokens: number;
+  errorCode: string | null;
+  errorMessage: string | null;
+  attempt: number | null;
+  createdAt: Date;
+  finishedAt: Date | null;
+}
+
+/**
+ * What a reader of a turn sees while it runs. A retry begins a new attempt with `reset`: readers drop the old text.
+ * `start`, `done` and `error` are derived from the turn's row, the others are disposable.
+ */
+export type Frame =
+  | { turnId: string; attempt: number; seq: number; type: 'start'; conversationId: string }
+  | { turnId: string; attempt: number; seq: number; type: 'reset' }
+  | { turnId: string; attempt: number; seq: number; type: 'token'; text: string }
+  | { turnId: string; attempt: number; seq: number; type: 'sources'; sources: Source[] }
+  | {
+      turnId: string;
+      attempt: number;
+      seq: number;
+      type: 'done';
+      status: 'answered' | 'declined' | 'cancelled';
+      reply: string;
+      sources: Source[];
+      closest: ClosestDocument[];
+    }
+  | { turnId: string; attempt: number; seq: number; type: 'error'; code: string; message: string };
+
+/** The frame that ends every stream, made from the recorded outcome. `seq` is above every live frame's. */
+export function terminalFrame(turn: Turn): Frame {
+  const position = { turnId: turn.id, attempt: turn.attempt ?? 0, seq: 1_000_000 };
+  if (turn.status === 'failed') {
+    return {
+      ...position,
+      type: 'error',
+      code: turn.errorCode ?? 'TURN_FAILED',
+      message: turn.errorMessage ?? 'The question could not be answered.',
+    };
+  }
+  if (turn.status === 'queued' || turn.status === 'running')
+    throw new Error(`turn ${turn.id} is ${turn.status}`);
+  return {
+    ...position,
+    type: 'done',
+    status: turn.status,
+    reply: turn.reply ?? '',
+    sources: turn.sources,
+    closest: turn.closest,
+  };
+}
+
+/** What the workflow carries from retrieval to generation: ids and scores, never text. */
+export interface RankedChunk {
+  chunkId: string;
+  score: number;
+}
+
+/** How many chunks a turn's model is shown. */
+export const passagesPerTurn = 6;
+export const maxMessageLength = 8_000;

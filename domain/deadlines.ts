@@ -1,0 +1,77 @@
+// Every timeout, retry and deadline in one place; docs/deadlines.md explains each. Durations are milliseconds.
+
+/** A chat turn, from its workflow's start to its recorded outcome. */
+export const turn = {
+  /** Then the turn is recorded as failed: no visitor waits longer. */
+  deadline: 90_000,
+  /** The quick first try at retrieval, inside the workflow task. */
+  firstRetrieval: 2_000,
+  /** One try of retrieval as a normal activity. */
+  retrieval: 10_000,
+  /** Without a sign of life for this long the generating worker is taken for dead and the turn is retried. */
+  generationHeartbeat: 3_000,
+  /** How often the generating activity shows a sign of life. */
+  heartbeatEvery: 1_000,
+  /** A workflow task whose worker died is given to another after this. */
+  workflowTask: 3_000,
+  /** Tokens are written as frames in batches of this length; the first goes at once. */
+  frameBatch: 40,
+  retry: { initialInterval: 250, backoffCoefficient: 2, maximumInterval: 10_000 },
+} as const;
+
+export const ingestion = {
+  /** One try of a step; a step that was cut off goes on where it stopped. */
+  step: 6 * 60 * 60 * 1000,
+  /** As for a turn; documents may wait a little longer. */
+  heartbeat: 5_000,
+  heartbeatEvery: 1_000,
+  retry: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 60_000 },
+  /** A failing step is tried for this long (an outage of Elasticsearch, say) before the document fails. */
+  giveUpAfter: 24 * 60 * 60 * 1000,
+} as const;
+
+/** Recording an outcome never gives up: nothing that was accepted may end unrecorded. */
+export const record = {
+  attempt: 10_000,
+  retry: { initialInterval: 100, backoffCoefficient: 2, maximumInterval: 10_000 },
+} as const;
+
+export const dispatch = {
+  /** The API starts what it wrote; after this a worker's sweep does. */
+  apiGrace: 5_000,
+  /** A claimed dispatch goes back to the others after this. */
+  lease: 10_000,
+  sweepEvery: 1_000,
+  batch: 100,
+  retry: { initialInterval: 1_000, maximumInterval: 30_000 },
+  /** Waiting for Temporal to take a workflow start. */
+  start: 5_000,
+} as const;
+
+export const overdue = {
+  sweepEvery: 5_000,
+  /** How long after its deadline a running turn is asked about in Temporal. */
+  turnGrace: 5_000,
+  /** How long a document may show no progress before it is asked about in Temporal. */
+  documentSilence: 60_000,
+  batch: 20,
+} as const;
+
+/** A worker finds out this soon that another worker's sticky queue is orphaned. */
+export const stickyQueue = 1_000;
+/** A worker that was told to stop finishes what it has begun within this. */
+export const workerDrain = 15_000;
+
+export const live = {
+  /** Notifications can be lost: readers look again this often. */
+  poll: 1_000,
+  /** Proxies close silent connections: a stream says something this often. */
+  keepAlive: 15_000,
+  /** Frames are kept this long after they were written. */
+  retention: 10 * 60 * 1000,
+} as const;
+
+/** POST /chat waits for its turn as long as a turn may last, and a little for recording it. */
+export const chatWait = turn.deadline + 15_000;
+
+export const elasticsearch = { search: 5_000, write: 60_000 } as const;

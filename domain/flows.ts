@@ -1,0 +1,63 @@
+// The workflows by name: their inputs, ids and task queues. Shared by whoever starts them and the workflows themselves.
+
+export interface ChatTurnInput {
+  projectId: string;
+  conversationId: string;
+  turnId: string;
+}
+
+export interface IngestDocumentInput {
+  projectId: string;
+  documentId: string;
+  version: number;
+}
+
+export interface DeleteDocumentInput {
+  projectId: string;
+  documentId: string;
+}
+
+export interface FlowInputs {
+  chatTurn: ChatTurnInput;
+  ingestDocument: IngestDocumentInput;
+  deleteDocument: DeleteDocumentInput;
+}
+
+export type WorkflowType = keyof FlowInputs;
+export type TaskQueue = 'chat' | 'ingestion';
+
+/** A workflow start that was written down and is still to be made. */
+export type Dispatch = {
+  [T in WorkflowType]: { workflowType: T; workflowId: string; projectId: string; input: FlowInputs[T] };
+}[WorkflowType];
+
+/** Two queues, so that bulk work never delays a visitor. */
+export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
+  chatTurn: 'chat',
+  ingestDocument: 'ingestion',
+  deleteDocument: 'ingestion',
+};
+
+export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
+export const ingestWorkflowId = (documentId: string, version: number) => `ingest/${documentId}/v${version}`;
+
+export const chatTurnDispatch = (input: ChatTurnInput): Dispatch => ({
+  workflowType: 'chatTurn',
+  workflowId: turnWorkflowId(input.turnId),
+  projectId: input.projectId,
+  input,
+});
+
+export const ingestDocumentDispatch = (input: IngestDocumentInput): Dispatch => ({
+  workflowType: 'ingestDocument',
+  workflowId: ingestWorkflowId(input.documentId, input.version),
+  projectId: input.projectId,
+  input,
+});
+
+export const deleteDocumentDispatch = (input: DeleteDocumentInput): Dispatch => ({
+  workflowType: 'deleteDocument',
+  workflowId: `delete/${input.documentId}`,
+  projectId: input.projectId,
+  input,
+});

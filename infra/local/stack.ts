@@ -1,0 +1,188 @@
+// All local servers together, for the launcher and for the tests.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { download, downloadPaths } from './download.ts';
+import { planElasticsearch } from './elasticsearch.ts';
+import { type Folders, openFolders } from './folders.ts';
+import { planMailbox } from './mailbox.ts';
+import { choosePorts, type PortName } from './ports.ts';
+import { planPostgres } from './postgres.ts';
+import { createSupervisor, type ProcessPlan, type Supervised, type Supervisor } from './supervisor.ts';
+import { planTemporal } from './temporal.ts';
+
+export const serverNames = ['postgres', 'temporal', 'elasticsearch', 'mailbox'] as const;
+export type ServerName = (typeof serverNames)[number];
+
+/** Where the servers are. One is undefined where it was neither started nor given. */
+export type ServerUrls = {
+  databaseUrl: string | undefined;
+  /** host:port */
+  temporalAddress: string | undefined;
+  temporalUiUrl: string | undefined;
+  elasticsearchUrl: string | undefined;
+  smtpUrl: string | undefined;
+  mailboxUrl: string | undefined;
+};
+
+/** What the configuration may name already; those servers are not started. */
+export type GivenServers = {
+  DATABASE_URL?: string | undefined;
+  TEMPORAL_ADDRESS?: string | undefined;
+  ELASTICSEARCH_URL?: string | undefined;
+  SMTP_URL?: string | undefined;
+};
+
+export type ServersOptions = {
+  /** FRONTDESK_HOME: downloads, and the data unless `ephemeral`. */
+  home: string;
+  given?: GivenServers;
+  /** Start only these (of those not given). */
+  which?: readonly ServerName[];
+  /**
+   * A name for throw-away servers (letters, digits, "-"): their data, logs and run files lie in a folder of that
+   * name in home. The data is emptied first and removed by stop(), the ports are random, and Temporal keeps its
+   * histories in memory.
+   */
+  ephemeral?: string;
+  onProgress?: (line: string) => void;
+  /** Ends downloads that are under way. */
+  signal?: AbortSignal | undefined;
+};
+
+export type Servers = ServerUrls & {
+  /** Those that were started, for tests that kill them. */
+  processes: Partial<Record<ServerName, Supervised>>;
+  /** For more processes beside the servers. Stops with them, before them. */
+  supervisor: Supervisor;
+  folders: Folders;
+  /** Stops what was started, and what was started through `supervisor`. */
+  stop(): Promise<void>;
+  /** SIGKILL to all of it, without waiting. */
+  killNow(): void;
+};
+
+/**
+ * Downloads what is missing and starts in parallel every server that is not given, after stopping what a killed
+ * launcher has left running in the same place. When one cannot be started, all are stopped and the Error says why.
+ * Two must not run in the same place: the caller holds its lock (lock.ts).
+ */
+export async function startServers(options: ServersOptions): Promise<Servers> {
+  const { given = {}, which = serverNames, ephemeral, onProgress = () => {} } = options;
+  const folders = openFolders(options.home, onProgress);
+  const places = placesOf(folders, ephemeral);
+  const names = which.filter((name) => !isGiven[name](given));
+
+  const supervisor = createSupervisor(places.state, onProgress);
+  await supervisor.stopLeftovers();
+  if (ephemeral) rmSync(places.data, { recursive: true, force: true, maxRetries: 3 });
+  const stop = async () => {
+    await supervisor.stop();
+    if (ephemeral) rmSync(places.data, { recursive: true, force: true, maxRetries: 3 });
+  };
+  try {
+    const downloads = names.filter((name) => name === 'temporal' || name === 'elasticsearch');
+    await download(folders, downloads, { onProgress, signal: options.signal });
+    const ports = await choosePorts(
+      names.flatMap((name) => portsOf[name]),
+      ephemeral ? { random: true } : { file: join(folders.home, 'ports.json') },
+    );
+    const planned = names.map((name) =>
+      plan(name, { folders, data: places.data, ports, inMemory: !!ephemeral }),
+    );
+    const running = await Promise.all(
+      planned.map(async (server) => {
+        const since = Date.now();
+        const handle = await supervisor.start(server.plan);
+        onProgress(`${titles[server.name]}: ready after ${((Date.now() - since) / 1000).toFixed(1)} s`);
+        return [server.name, handle] as const;
+      }),
+    );
+    return {
+      ...urlsOf(given),
+      ...Object.assign({}, ...planned.map((server) => server.urls)),
+      processes: Object.fromEntries(running),
+      supervisor,
+      folders,
+      stop,
+      killNow: () => supervisor.killNow(),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Where servers keep their data, and their logs and run files: throw-away ones in a folder of their own. */
+export function placesOf(folders: Folders, ephemeral?: string): { data: string; state: string } {
+  if (!ephemeral) return { data: folders.servers, state: folders.home };
+  return { data: join(folders.servers, ephemeral, 'data'), state: join(folders.home, ephemeral) };
+}
+
+const titles: Record<ServerName, string> = {
+  postgres: 'PostgreSQL',
+  temporal: 'Temporal',
+  elasticsearch: 'Elasticsearch',
+  mailbox: 'Mailbox',
+};
+
+const portsOf: Record<ServerName, readonly PortName[]> = {
+  postgres: ['postgres'],
+  temporal: ['temporal', 'temporalUi'],
+  elasticsearch: ['elasticsearch', 'elasticsearchTransport'],
+  mailbox: ['smtp', 'mailbox'],
+};
+
+const isGiven: Record<ServerName, (given: GivenServers) => boolean> = {
+  postgres: (given) => given.DATABASE_URL !== undefined,
+  temporal: (given) => given.TEMPORAL_ADDRESS !== undefined,
+  elasticsearch: (given) => given.ELASTICSEARCH_URL !== undefined,
+  mailbox: (given) => given.SMTP_URL !== undefined,
+};
+
+function urlsOf(given: GivenServers): ServerUrls {
+  return {
+    databaseUrl: given.DATABASE_URL,
+    temporalAddress: given.TEMPORAL_ADDRESS,
+    temporalUiUrl: undefined,
+    elasticsearchUrl: given.ELASTICSEARCH_URL,
+    smtpUrl: given.SMTP_URL,
+    mailboxUrl: undefined,
+  };
+}
+
+function plan(
+  name: ServerName,
+  context: { folders: Folders; data: string; ports: Record<PortName, number>; inMemory: boolean },
+): { name: ServerName; plan: ProcessPlan; urls: Partial<ServerUrls> } {
+  const { folders, data, ports, inMemory } = context;
+  const paths = downloadPaths(folders);
+  switch (name) {
+    case 'postgres': {
+      const { plan, url } = planPostgres(folders, { data, port: ports.postgres });
+      return { name, plan, urls: { databaseUrl: url } };
+    }
+    case 'temporal': {
+      const { plan, address, uiUrl } = planTemporal({
+        program: paths.temporal,
+        data,
+        port: ports.temporal,
+        uiPort: ports.temporalUi,
+        inMemory,
+      });
+      return { name, plan, urls: { temporalAddress: address, temporalUiUrl: uiUrl } };
+    }
+    case 'elasticsearch': {
+      const { plan, url } = planElasticsearch(folders, {
+        distribution: paths.elasticsearch,
+        data,
+        port: ports.elasticsearch,
+        transportPort: ports.elasticsearchTransport,
+      });
+      return { name, plan, urls: { elasticsearchUrl: url } };
+    }
+    case 'mailbox': {
+      const { plan, smtpUrl, url } = planMailbox({ data, smtpPort: ports.smtp, webPort: ports.mailbox });
+      return { name, plan, urls: { smtpUrl, mailboxUrl: url } };
+    }
+  }
+}

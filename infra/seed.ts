@@ -1,0 +1,123 @@
+// Makes the demo project, with its keys, and ingests its help centre through the same calls that an integrator uses.
+// Can run again at any time: an article that has not changed is left alone.
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
+import { readConfig, required } from '../config.ts';
+import { connectPostgres } from '../stores/postgres/client.ts';
+import { newId } from '../stores/postgres/ids.ts';
+import { createStores } from '../stores/postgres/index.ts';
+import { newApiKey } from '../stores/postgres/keys.ts';
+
+interface DemoKeys {
+  projectId: string;
+  apiKey: string;
+  widgetKey: string;
+}
+interface Article {
+  file: string;
+  title: string;
+  category: string;
+}
+interface UploadedDocument {
+  id: string;
+  source: string;
+  status: string;
+  metadata: { hash?: string };
+  error: { message: string } | null;
+}
+
+const folder = new URL('./demo/help-centre/', import.meta.url);
+const config = readConfig();
+const apiUrl = `http://127.0.0.1:${config.PORT}`;
+
+const keys = await demoKeys();
+await createDemoProject(keys);
+await ingestHelpCentre(keys.apiKey);
+
+/** The keys are made once and kept in a file, because the database keeps only their hashes. */
+async function demoKeys(): Promise<DemoKeys> {
+  try {
+    return JSON.parse(await readFile(config.demoKeysFile, 'utf8')) as DemoKeys;
+  } catch {
+    const made = { projectId: newId(), apiKey: newApiKey('test'), widgetKey: newApiKey('test') };
+    await writeFile(config.demoKeysFile, `${JSON.stringify(made, null, 2)}\n`, { mode: 0o600 });
+    return made;
+  }
+}
+
+async function createDemoProject({ projectId, apiKey, widgetKey }: DemoKeys): Promise<void> {
+  const sql = connectPostgres(required(config, 'DATABASE_URL'), {
+    poolSize: 1,
+    applicationName: 'frontdesk-seed',
+  });
+  const stores = createStores(sql);
+  const environment = 'test';
+  await stores.projects.create({ id: projectId, name: 'Demo', settings: {} });
+  await stores.keys.create(projectId, {
+    key: apiKey,
+    name: 'Demo server key',
+    kind: 'ordinary',
+    environment,
+  });
+  await stores.keys.create(projectId, {
+    key: widgetKey,
+    name: 'Demo page key',
+    kind: 'publishable',
+    environment,
+  });
+  await sql.end();
+}
+
+async function ingestHelpCentre(apiKey: string): Promise<void> {
+  const articles = JSON.parse(await readFile(new URL('index.json', folder), 'utf8')) as Article[];
+  const existing = (await call<{ documents: UploadedDocument[] }>('GET', '/documents?limit=200', apiKey))
+    .documents;
+  const waiting = new Set<string>();
+  for (const { file, title, category } of articles) {
+    const content = await readFile(new URL(file, folder), 'utf8');
+    const hash = createHash('sha256').update(content).digest('hex');
+    const source = `help-centre/${file}`;
+    const before = existing.filter((document) => document.source === source);
+    const same = before.find(({ metadata, status }) => metadata.hash === hash && status !== 'failed');
+    if (same) {
+      if (same.status !== 'ready') waiting.add(same.id);
+    } else {
+      const metadata = { title, category, source, hash };
+      const { document } = await call<{ document: UploadedDocument }>('POST', '/upload-doc', apiKey, {
+        content,
+        metadata,
+      });
+      waiting.add(document.id);
+    }
+    for (const old of before) if (old !== same) await call('DELETE', `/documents/${old.id}`, apiKey);
+  }
+  const total = waiting.size;
+  while (waiting.size > 0) {
+    await setTimeout(250);
+    const { documents } = await call<{ documents: UploadedDocument[] }>(
+      'GET',
+      '/documents?limit=200',
+      apiKey,
+    );
+    const ended = documents.filter(
+      ({ id, status }) => waiting.has(id) && (status === 'ready' || status === 'failed'),
+    );
+    for (const document of ended) {
+      waiting.delete(document.id);
+      if (document.status === 'failed') throw new Error(`${document.source}: ${document.error?.message}`);
+    }
+    if (ended.length > 0) console.log(`Help centre: ${total - waiting.size} of ${total} articles ready`);
+  }
+}
+
+async function call<T>(method: string, path: string, apiKey: string, body?: unknown): Promise<T> {
+  const response = await fetch(apiUrl + path, {
+    method,
+    headers: { 'x-api-key': apiKey, ...(body ? { 'content-type': 'application/json' } : {}) },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
+  if (!response.ok)
+    throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`);
+  return (await response.json()) as T;
+}

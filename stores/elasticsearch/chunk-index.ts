@@ -1,0 +1,142 @@
+import { elasticsearch as timeouts } from '../../domain/deadlines.ts';
+import { ProviderError } from '../../domain/errors.ts';
+import { asProviderError, type Client, describe } from './client.ts';
+import type { Leg } from './fusion.ts';
+import { chunkIndexName, chunkIndexSettings } from './mapping.ts';
+import { bm25Query, type ChunkQuery, cosineOf, denseQuery } from './queries.ts';
+
+export type ChunkIndex = ReturnType<typeof createChunkIndex>;
+
+export interface IndexedChunk {
+  id: string;
+  documentId: string;
+  title: string;
+  headingPath: readonly string[];
+  text: string;
+  vector: Float32Array;
+}
+
+type BulkItem = { status?: number; error?: { type?: string; reason?: string | null } };
+
+/** The derived index of one embedding space. Every call takes the project first, filters and routes by it. */
+export function createChunkIndex(
+  client: Client,
+  options: { prefix: string; space: { model: string; dimensions: number } },
+) {
+  const index = chunkIndexName(options.prefix, options.space);
+
+  async function bulk(
+    projectId: string,
+    operations: unknown[],
+    visible: boolean,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    if (operations.length === 0) return;
+    await asProviderError(async () => {
+      const result = await client.bulk(
+        // wait_for: returns once the next refresh has made the changes searchable
+        { index, routing: projectId, operations, refresh: visible ? 'wait_for' : false },
+        { requestTimeout: timeouts.write, ...(signal ? { signal } : {}) },
+      );
+      if (!result.errors) return;
+      for (const item of result.items.map((entry) => Object.values(entry)[0] as BulkItem)) {
+        // Removing what is not there is fine: the removal ran before.
+        if (!item.error) continue;
+        const status = item.status ?? 500;
+        const type = item.error.type ?? 'error';
+        throw new ProviderError('Elasticsearch', describe(status, type), {
+          retryable: status >= 500 || status === 429 || status === 403,
+        });
+      }
+    });
+  }
+
+  return {
+    name: index,
+
+    /** Creates the index where it is missing. */
+    async ensure(): Promise<void> {
+      await asProviderError(async () => {
+        if (await client.indices.exists({ index })) return;
+        await client.indices.create(
+          { index, ...chunkIndexSettings(options.space.dimensions) },
+          // Another process may have created it in between.
+          { ignore: [400], requestTimeout: timeouts.write },
+        );
+      });
+    },
+
+    /** Writes chunks under their own ids: writing again replaces. With `visible`, waits until searches find them. */
+    async put(
+      projectId: string,
+      chunks: readonly IndexedChunk[],
+      options: { visible: boolean; signal?: AbortSignal },
+    ): Promise<void> {
+      const operations = chunks.flatMap((chunk) => [
+        { index: { _id: chunk.id } },
+        {
+          project_id: projectId,
+          document_id: chunk.documentId,
+          live: true,
+          title: chunk.title,
+          heading: chunk.headingPath.join('\n'),
+          text: chunk.text,
+          vector: Array.from(chunk.vector),
+        },
+      ]);
+      await bulk(projectId, operations, options.visible, options.signal);
+    },
+
+    /** Removes chunks by id; those that are not there are no error. */
+    async remove(projectId: string, chunkIds: readonly string[], signal?: AbortSignal): Promise<void> {
+      const size = 1_000;
+      for (let from = 0; from < chunkIds.length; from += size) {
+        const operations = chunkIds.slice(from, from + size).map((id) => ({ delete: { _id: id } }));
+        await bulk(projectId, operations, false, signal);
+      }
+    },
+
+    /** Both legs in one round trip. Scores are raw: BM25, and cosine similarity. */
+    async search(query: ChunkQuery, signal?: AbortSignal): Promise<{ bm25: Leg; dense: Leg }> {
+      return await asProviderError(async () => {
+        const header = { index, routing: query.projectId };
+        const { responses } = await client.msearch(
+          { searches: [header, bm25Query(query), header, denseQuery(query)] },
+          { requestTimeout: timeouts.search, ...(signal ? { signal } : {}) },
+        );
+        const [bm25, dense] = responses.map((response) => {
+          if ('error' in response) {
+            throw new ProviderError('Elasticsearch', describe(response.status ?? 500, response.error.type), {
+              retryable: true,
+            });
+          }
+          return response.hits.hits;
+        });
+        return {
+          bm25: new Map(bm25!.map((hit) => [hit._id!, hit._score!])),
+          dense: new Map(dense!.map((hit) => [hit._id!, cosineOf(hit._score!)])),
+        };
+      });
+    },
+
+    /** Chunks of a project, or all. Counts what a search can find now. */
+    async count(projectId?: string): Promise<number> {
+      return await asProviderError(async () => {
+        const result = await client.count(
+          projectId ? { index, routing: projectId, query: { term: { project_id: projectId } } } : { index },
+          { requestTimeout: timeouts.search },
+        );
+        return result.count;
+      });
+    },
+
+    /** Rejects when the cluster does not answer, or cannot serve the index. */
+    async ping(): Promise<void> {
+      await asProviderError(async () => {
+        const health = await client.cluster.health({ timeout: '1s' }, { requestTimeout: 2_000 });
+        if (health.status === 'red')
+          throw new ProviderError('Elasticsearch', 'cluster is red', { retryable: true });
+      });
+    },
+  };
+}

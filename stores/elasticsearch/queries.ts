@@ -1,0 +1,66 @@
+import type { estypes } from '@elastic/elasticsearch';
+
+// Pure builders of the two legs of a search. Both carry the same filter: inside the knn clause too, because a filter
+// applied after it would leave fewer than k neighbours.
+
+export interface ChunkQuery {
+  projectId: string;
+  text: string;
+  vector: Float32Array;
+  /** Candidates of each leg. */
+  size: number;
+}
+
+/** Longer questions are cut for BM25: every word is a clause, and the words of a long text rank nothing. */
+const maxQueryLength = 1_000;
+
+const filterOf = (projectId: string): estypes.QueryDslQueryContainer[] => [
+  { term: { project_id: projectId } },
+  { term: { live: true } },
+];
+
+const idsOnly = { _source: false, track_total_hits: false } as const;
+
+export function bm25Query({
+  projectId,
+  text,
+  size,
+}: Omit<ChunkQuery, 'vector'>): estypes.SearchSearchRequestBody {
+  return {
+    ...idsOnly,
+    size,
+    query: {
+      bool: {
+        filter: filterOf(projectId),
+        must: {
+          multi_match: {
+            query: text.slice(0, maxQueryLength),
+            type: 'most_fields',
+            fields: ['text', 'heading^0.5', 'title^0.5'],
+          },
+        },
+      },
+    },
+  };
+}
+
+export function denseQuery({
+  projectId,
+  vector,
+  size,
+}: Omit<ChunkQuery, 'text'>): estypes.SearchSearchRequestBody {
+  return {
+    ...idsOnly,
+    size,
+    knn: {
+      field: 'vector',
+      query_vector: Array.from(vector),
+      k: size,
+      num_candidates: Math.min(10_000, Math.ceil(size * 1.5)),
+      filter: filterOf(projectId),
+    },
+  };
+}
+
+/** Elasticsearch scores cosine similarity as (1 + cosine) / 2. */
+export const cosineOf = (score: number): number => 2 * score - 1;

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import type { Chunk } from '../../domain/chunking.ts';
+import type { Passage } from '../../providers/generation.ts';
+import type { Sql } from './client.ts';
+import { fromBytes } from './embeddings.ts';
+import { chunkId } from './ids.ts';
+
+export type ChunkStore = ReturnType<typeof createChunkStore>;
+
+export interface ChunkToEmbed {
+  hash: Uint8Array;
+  title: string;
+  headingPath: string[];
+  text: string;
+}
+
+export interface ChunkToIndex {
+  id: string;
+  ordinal: number;
+  title: string;
+  headingPath: string[];
+  text: string;
+  vector: Float32Array;
+}
+
+/** Rows per statement: far below PostgreSQL's 65,535 parameters. */
+const insertBatch = 1_000;
+
+export const embeddingHash = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+export function createChunkStore(sql: Sql) {
+  return {
+    /** Stores a version's chunks; those that an interrupted try has stored already stay. Calls `onProgress` per batch. */
+    async put(
+      projectId: string,
+      documentId: string,
+      version: number,
+      chunks: readonly (Chunk & { embeddingText: string })[],
+      onProgress: (stored: number) => void,
+    ): Promise<void> {
+      for (let from = 0; from < chunks.length; from += insertBatch) {
+        const rows = chunks.slice(from, from + insertBatch).map((chunk) => ({
+          id: chunkId(documentId, version, chunk.ordinal),
+          projectId,
+          documentId,
+          version,
+          ordinal: chunk.ordinal,
+          headingPath: sql.array(chunk.headingPath),
+          // PostgreSQL's text cannot hold NUL.
+          text: chunk.text.replaceAll('\0', ' '),
+          startOffset: chunk.startOffset,
+          endOffset: chunk.endOffset,
+          embeddingHash: embeddingHash(chunk.embeddingText),
+        }));
+        await sql`insert into chunks ${sql(rows as never)} on conflict do nothing`;
+        onProgress(from + rows.length);
+      }
+    },
+
+    /** The next chunks of a version whose text has no vector of this model yet, in order, equal texts once. */
+    async withoutEmbedding(
+      projectId: string,
+      documentId: string,
+      version: number,
+      model: string,
+      page: { afterOrdinal: number; limit: number },
+    ): Promise<(ChunkToEmbed & { ordinal: number })[]> {
+      return await sql<(ChunkToEmbed & { ordinal: number })[]>`
+        select c.embedding_hash as hash, c.ordinal, c.heading_path, c.text, v.title
+        from chunks c join document_versions v using (document_id, version)
+        where c.project_id = ${projectId} and c.document_id = ${documentId} and c.version = ${version}
+          and c.ordinal > ${page.afterOrdinal}
+          and not exists (select 1 from embeddings e
+            where e.project_id = c.project_id and e.model = ${model} and e.hash = c.embedding_hash)
+        order by c.ordinal limit ${page.limit}`;
+    },
+
+    /** A page of a version's chunks with their vectors, in order. Rejects when one has no vector. */
+    async withEmbedding(
+      projectId: string,
+      documentId: string,
+      version: number,
+      model: string,
+      page: { afterOrdinal: number; limit: number },
+    ): Promise<ChunkToIndex[]> {
+      const rows = await sql<(Omit<ChunkToIndex, 'vector'> & { vector: Uint8Array | null })[]>`
+        select c.id, c.ordinal, c.heading_path, c.text, v.title, e.vector
+        from chunks c join document_versions v using (document_id, version)
+        left join embeddings e
+          on e.project_id = c.project_id and e.model = ${model} and e.hash = c.embedding_hash
+        where c.project_id = ${projectId} and c.document_id = ${documentId} and c.version = ${version}
+          and c.ordinal > ${page.afterOrdinal}
+        order by c.ordinal limit ${page.limit}`;
+      return rows.map((row) => {
+        if (!row.vector) throw new Error(`chunk ${row.id} has no ${model} embedding`);
+        return { ...row, vector: fromBytes(row.vector) };
+      });
+    },
+
+    /** The ids of a document's chunks: all versions', or those of the versions before `beforeVersion`. */
+    async ids(projectId: string, documentId: string, beforeVersion?: number): Promise<string[]> {
+      const rows = await sql<{ id: string }[]>`
+        select id from chunks where project_id = ${projectId} and document_id = ${documentId}
+        ${beforeVersion === undefined ? sql`` : sql`and version < ${beforeVersion}`}`;
+      return rows.map((row) => row.id);
+    },
+
+    async removeBefore(projectId: string, documentId: string, beforeVersion: number): Promise<void> {
+      await sql`delete from chunks
+        where project_id = ${projectId} and document_id = ${documentId} and version < ${beforeVersion}`;
+    },
+
+    /**
+     * Of these chunks, those that may be shown now: of a published version of a document that is not deleted.
+     * This is the final guard of retrieval; Elasticsearch follows later.
+     */
+    async published(projectId: string, ids: readonly string[]): Promise<Passage[]> {
+      if (ids.length === 0) return [];
+      return await sql<Passage[]>`
+        select c.id as chunk_id, c.document_id, d.title, c.heading_path, c.text, c.start_offset, c.end_offset
+        from chunks c
+        join documents d on d.id = c.document_id and d.current_version = c.version and d.deleted_at is null
+        where c.project_id = ${projectId} and d.project_id = ${projectId} and c.id = any(${sql.array([...ids])}::uuid[])`;
+    },
+  };
+}

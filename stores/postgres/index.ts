@@ -1,0 +1,34 @@
+import { createBlobStore } from './blobs.ts';
+import { createChunkStore } from './chunks.ts';
+import type { Sql } from './client.ts';
+import { createConversationStore } from './conversations.ts';
+import { createDispatchStore } from './dispatches.ts';
+import { createDocumentStore } from './documents.ts';
+import { createEmbeddingStore } from './embeddings.ts';
+import { createFrameStore } from './frames.ts';
+import { createKeyStore } from './keys.ts';
+import { createOverdueStore } from './overdue.ts';
+import { createProjectStore } from './projects.ts';
+import { createTurnStore } from './turns.ts';
+
+export type Stores = ReturnType<typeof createStores>;
+
+/** Every store function takes the project's id first and applies it; finding a key and the sweeps are the exceptions. */
+export function createStores(sql: Sql) {
+  return {
+    projects: createProjectStore(sql),
+    keys: createKeyStore(sql),
+    documents: createDocumentStore(sql),
+    chunks: createChunkStore(sql),
+    embeddings: createEmbeddingStore(sql),
+    blobs: createBlobStore(sql),
+    conversations: createConversationStore(sql),
+    turns: createTurnStore(sql),
+    frames: createFrameStore(sql),
+    dispatches: createDispatchStore(sql),
+    overdue: createOverdueStore(sql),
+    async ping(): Promise<void> {
+      await sql`select 1`;
+    },
+  };
+}

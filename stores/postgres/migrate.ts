@@ -1,0 +1,43 @@
+import { readdir, readFile } from 'node:fs/promises';
+import type { Sql } from './client.ts';
+
+const folder = new URL('./migrations/', import.meta.url);
+/** Any number will do, as long as nobody else uses it in this database. */
+const lockId = 4_711_201;
+
+export async function listMigrations(): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
+}
+
+/**
+ * Applies what is missing, each file in a transaction of its own, and returns the names of those applied.
+ * Processes that start together wait for one another.
+ */
+export async function migrate(sql: Sql): Promise<string[]> {
+  const connection = await sql.reserve();
+  try {
+    await connection`select pg_advisory_lock(${lockId})`;
+    await connection`create table if not exists migrations (
+      name text primary key, applied_at timestamptz not null default now())`;
+    const applied = new Set(
+      (await connection<{ name: string }[]>`select name from migrations`).map((row) => row.name),
+    );
+    const missing = (await listMigrations()).filter((name) => !applied.has(name));
+    for (const name of missing) {
+      const statements = await readFile(new URL(name, folder), 'utf8');
+      try {
+        // One simple query is one implicit transaction: the migration and its record stand or fall together.
+        await connection.unsafe(
+          `begin; ${statements}; insert into migrations (name) values ('${name}'); commit`,
+        );
+      } catch (error) {
+        await connection`rollback`;
+        throw new Error(`Migration ${name} failed: ${(error as Error).message}`, { cause: error });
+      }
+    }
+    return missing;
+  } finally {
+    await connection`select pg_advisory_unlock(${lockId})`;
+    connection.release();
+  }
+}

@@ -1,0 +1,217 @@
+import type { ClosestDocument, Source, Turn, TurnStatus } from '../../domain/chat.ts';
+import { AppError } from '../../domain/errors.ts';
+import { chatTurnDispatch, type Dispatch } from '../../domain/flows.ts';
+import { type ProjectSettings, projectSettings } from '../../domain/projects.ts';
+import type { Query, Sql } from './client.ts';
+import { insertDispatch } from './dispatches.ts';
+import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
+import { newId } from './ids.ts';
+import { asJson } from './projects.ts';
+
+export type TurnStore = ReturnType<typeof createTurnStore>;
+
+export interface NewTurn {
+  message: string;
+  /** Continue this conversation, or the one of this client-chosen session, or begin a new one. */
+  conversation: { id: string } | { sessionId: string } | 'new';
+}
+
+export interface AcceptedTurn {
+  turnId: string;
+  conversationId: string;
+  /** Undefined when the turn is queued behind another, or is the first result of a repeated call. */
+  dispatch: Dispatch | undefined;
+}
+
+/** What generation produced, kept with its attempt until the workflow records it as the turn's outcome. */
+export interface Draft {
+  outcome: 'answered' | 'declined' | 'cancelled';
+  reply: string;
+  sources: Source[];
+  closest: ClosestDocument[];
+  confidence: number | null;
+  promptTokens: number;
+  completionTokens: number;
+}
+
+export function createTurnStore(sql: Sql) {
+  const columns = sql`
+    id, conversation_id, status, question, reply, sources, closest, confidence, prompt_tokens, completion_tokens,
+    error_code, error_message, attempt, created_at, finished_at`;
+
+  /** Ends a running turn once. Later ends change nothing. Gives the conversation to its next queued turn. */
+  async function finish(
+    projectId: string,
+    end: (tx: Query) => Promise<readonly { conversationId: string }[]>,
+  ): Promise<Dispatch | undefined> {
+    return await sql.begin(async (tx) => {
+      const [ended] = await end(tx);
+      if (!ended) return undefined;
+      return await startNext(tx, projectId, ended.conversationId);
+    });
+  }
+
+  return {
+    /**
+     * Takes a message in: conversation, turn and dispatch, or nothing. A turn whose conversation is busy is queued.
+     * Throws CONVERSATION_NOT_FOUND and IDEMPOTENCY_KEY_REUSED.
+     */
+    async accept(
+      projectId: string,
+      turn: NewTurn,
+      idempotency: Idempotency | undefined,
+    ): Promise<AcceptedTurn> {
+      const turnId = newId();
+      return await sql.begin(async (tx) => {
+        if (idempotency) {
+          const first = await claimIdempotencyKey(tx, projectId, idempotency, turnId);
+          if (first)
+            return {
+              turnId: first,
+              conversationId: await conversationOf(tx, projectId, first),
+              dispatch: undefined,
+            };
+        }
+        const conversationId = await lockConversation(tx, projectId, turn.conversation);
+        const [row] = await tx<{ status: TurnStatus }[]>`
+          insert into turns (id, project_id, conversation_id, position, status, question, started_at)
+          select ${turnId}, ${projectId}, ${conversationId},
+            coalesce((select max(position) from turns where conversation_id = ${conversationId}), 0) + 1,
+            case when busy then 'queued' else 'running' end, ${turn.message},
+            case when busy then null else now() end
+          from (select exists (select 1 from turns
+            where conversation_id = ${conversationId} and status in ('queued', 'running')) as busy) as conversation
+          returning status`;
+        if (row!.status === 'queued') return { turnId, conversationId, dispatch: undefined };
+        const dispatch = chatTurnDispatch({ projectId, conversationId, turnId });
+        await insertDispatch(tx, dispatch);
+        return { turnId, conversationId, dispatch };
+      });
+    },
+
+    async get(projectId: string, turnId: string): Promise<Turn | undefined> {
+      const [row] = await sql<Turn[]>`
+        select ${columns} from turns where project_id = ${projectId} and id = ${turnId}`;
+      return row;
+    },
+
+    /** The turn's question and its project's settings. */
+    async forGeneration(
+      projectId: string,
+      turnId: string,
+    ): Promise<{ status: TurnStatus; question: string; settings: ProjectSettings }> {
+      const [row] = await sql<{ status: TurnStatus; question: string; settings: unknown }[]>`
+        select t.status, t.question, p.settings from turns t join projects p on p.id = t.project_id
+        where t.project_id = ${projectId} and t.id = ${turnId}`;
+      if (!row) throw new Error(`turn ${turnId} does not exist`);
+      return { ...row, settings: projectSettings.parse(row.settings) };
+    },
+
+    /** Begins the next attempt and returns its number, from 1. */
+    async beginAttempt(projectId: string, turnId: string, provider: string): Promise<number> {
+      const [row] = await sql<{ attempt: number }[]>`
+        insert into turn_attempts (turn_id, project_id, attempt, provider)
+        select ${turnId}, ${projectId},
+          coalesce((select max(attempt) from turn_attempts where turn_id = ${turnId}), 0) + 1, ${provider}
+        returning attempt`;
+      return row!.attempt;
+    },
+
+    async saveDraft(projectId: string, turnId: string, attempt: number, draft: Draft): Promise<void> {
+      await sql`
+        update turn_attempts set outcome = ${draft.outcome}, reply = ${draft.reply},
+          sources = ${asJson(sql, draft.sources)}, closest = ${asJson(sql, draft.closest)},
+          confidence = ${draft.confidence}, prompt_tokens = ${draft.promptTokens},
+          completion_tokens = ${draft.completionTokens}
+        where project_id = ${projectId} and turn_id = ${turnId} and attempt = ${attempt}`;
+    },
+
+    /** Records an attempt's draft as the turn's outcome. Returns the dispatch of the conversation's next turn. */
+    async recordDraft(projectId: string, turnId: string, attempt: number): Promise<Dispatch | undefined> {
+      return await finish(
+        projectId,
+        (tx) => tx<{ conversationId: string }[]>`
+          update turns t set status = a.outcome, reply = a.reply, sources = a.sources, closest = a.closest,
+            confidence = a.confidence, prompt_tokens = a.prompt_tokens, completion_tokens = a.completion_tokens,
+            attempt = a.attempt, finished_at = now()
+          from turn_attempts a
+          where t.project_id = ${projectId} and t.id = ${turnId} and t.status = 'running'
+            and a.turn_id = t.id and a.attempt = ${attempt} and a.outcome is not null
+          returning t.conversation_id`,
+      );
+    },
+
+    /** Records that the turn was stopped, with what its last attempt had said. */
+    async recordCancelled(projectId: string, turnId: string): Promise<Dispatch | undefined> {
+      return await finish(
+        projectId,
+        (tx) => tx<{ conversationId: string }[]>`
+          update turns t set status = 'cancelled', reply = coalesce(a.reply, ''), attempt = a.attempt,
+            sources = coalesce(a.sources, '[]'), prompt_tokens = coalesce(a.prompt_tokens, 0),
+            completion_tokens = coalesce(a.completion_tokens, 0), finished_at = now()
+          from (select 1) as one left join lateral
+            (select * from turn_attempts where turn_id = ${turnId} order by attempt desc limit 1) a on true
+          where t.project_id = ${projectId} and t.id = ${turnId} and t.status = 'running'
+          returning t.conversation_id`,
+      );
+    },
+
+    async recordFailure(
+      projectId: string,
+      turnId: string,
+      failure: { code: string; message: string },
+    ): Promise<Dispatch | undefined> {
+      return await finish(
+        projectId,
+        (tx) => tx<{ conversationId: string }[]>`
+          update turns set status = 'failed', error_code = ${failure.code}, error_message = ${failure.message},
+            finished_at = now()
+          where project_id = ${projectId} and id = ${turnId} and status = 'running'
+          returning conversation_id`,
+      );
+    },
+  };
+}
+
+/** Locks the conversation until the transaction ends, so that its turns get their order and status one by one. */
+async function lockConversation(
+  tx: Query,
+  projectId: string,
+  conversation: NewTurn['conversation'],
+): Promise<string> {
+  if (conversation === 'new' || 'sessionId' in conversation) {
+    const [row] = await tx<{ id: string }[]>`
+      insert into conversations (id, project_id, session_id)
+      values (${newId()}, ${projectId}, ${conversation === 'new' ? null : conversation.sessionId})
+      on conflict (project_id, session_id) do update set session_id = excluded.session_id
+      returning id`;
+    return row!.id;
+  }
+  const [row] = await tx<{ id: string }[]>`
+    select id from conversations where project_id = ${projectId} and id = ${conversation.id} for update`;
+  if (!row) throw new AppError('CONVERSATION_NOT_FOUND');
+  return row.id;
+}
+
+async function conversationOf(tx: Query, projectId: string, turnId: string): Promise<string> {
+  const [row] = await tx<{ conversationId: string }[]>`
+    select conversation_id from turns where project_id = ${projectId} and id = ${turnId}`;
+  return row!.conversationId;
+}
+
+async function startNext(
+  tx: Query,
+  projectId: string,
+  conversationId: string,
+): Promise<Dispatch | undefined> {
+  await tx`select 1 from conversations where project_id = ${projectId} and id = ${conversationId} for update`;
+  const [next] = await tx<{ id: string }[]>`
+    update turns set status = 'running', started_at = now()
+    where id = (select id from turns where conversation_id = ${conversationId} and status = 'queued'
+      order by position limit 1)
+    returning id`;
+  if (!next) return undefined;
+  const dispatch = chatTurnDispatch({ projectId, conversationId, turnId: next.id });
+  await insertDispatch(tx, dispatch);
+  return dispatch;
+}

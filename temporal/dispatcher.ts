@@ -1,0 +1,109 @@
+import {
+  type Client,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import type { Logger } from 'pino';
+import { dispatch as timing, turn } from '../domain/deadlines.ts';
+import { type Dispatch, taskQueueOf } from '../domain/flows.ts';
+import type { DispatchStore } from '../stores/postgres/dispatches.ts';
+import { searchAttributesOf } from './search-attributes.ts';
+
+export type Dispatcher = ReturnType<typeof createDispatcher>;
+
+/** Makes the workflow starts that were written down: turns, documents and deletions, all in the same way. */
+export function createDispatcher(deps: {
+  client: Client;
+  dispatches: Pick<DispatchStore, 'done' | 'failed'>;
+  logger: Logger;
+}) {
+  const { client, dispatches, logger } = deps;
+
+  /** True once Temporal has the workflow. What fails stays written down, and a sweep tries it again. Never throws. */
+  async function start(dispatch: Dispatch): Promise<boolean> {
+    try {
+      await client.connection.withDeadline(Date.now() + timing.start, () =>
+        client.workflow.start(dispatch.workflowType, startOptions(dispatch)),
+      );
+    } catch (error) {
+      // An earlier start got through and whoever made it died before it could say so.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
+        const reason = (error as Error).message;
+        logger.warn(
+          { workflowId: dispatch.workflowId, projectId: dispatch.projectId, reason },
+          'workflow not started',
+        );
+        await dispatches.failed(dispatch.workflowId, reason).catch(() => {});
+        return false;
+      }
+    }
+    // Should this be lost, the next sweep finds the workflow started.
+    dispatches.done(dispatch.workflowId).catch((error: unknown) => {
+      logger.warn({ err: error, workflowId: dispatch.workflowId }, 'dispatch was not marked as done');
+    });
+    return true;
+  }
+
+  return {
+    start,
+
+    /** Starts without waiting, where nobody waits for it to be started. */
+    startSoon(dispatch: Dispatch): void {
+      void start(dispatch);
+    },
+
+    /** Cancels a workflow and returns when it has ended, or at once where there is none. */
+    async stop(workflowId: string): Promise<void> {
+      const handle = client.workflow.getHandle(workflowId);
+      try {
+        await handle.cancel();
+        await handle.result();
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError || error instanceof WorkflowFailedError) return;
+        throw error;
+      }
+    },
+
+    /** How Temporal sees a workflow: running, how it was closed, or that it has never heard of it. */
+    async statusOf(workflowId: string): Promise<string> {
+      try {
+        const { status } = await client.workflow.getHandle(workflowId).describe();
+        return status.name;
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return 'NOT_FOUND';
+        throw error;
+      }
+    },
+
+    async ping(): Promise<void> {
+      await client.connection.withDeadline(Date.now() + 2_000, () =>
+        client.workflowService.getSystemInfo({}),
+      );
+    },
+  };
+}
+
+const summaryOf = (dispatch: Dispatch): string => {
+  switch (dispatch.workflowType) {
+    case 'chatTurn':
+      return 'answer a question';
+    case 'ingestDocument':
+      return `ingest version ${dispatch.input.version} of a document`;
+    case 'deleteDocument':
+      return 'remove a deleted document';
+  }
+};
+
+function startOptions(dispatch: Dispatch) {
+  return {
+    workflowId: dispatch.workflowId,
+    taskQueue: taskQueueOf[dispatch.workflowType],
+    args: [dispatch.input],
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    workflowTaskTimeout: turn.workflowTask,
+    typedSearchAttributes: searchAttributesOf(dispatch),
+    priority: { fairnessKey: dispatch.projectId },
+    staticSummary: summaryOf(dispatch),
+  } as const;
+}

@@ -1,0 +1,101 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { dispatch as dispatchTiming, overdue as overdueTiming } from '../domain/deadlines.ts';
+import { ingestWorkflowId, turnWorkflowId } from '../domain/flows.ts';
+import type { Stores } from '../stores/postgres/index.ts';
+import type { Dispatcher } from './dispatcher.ts';
+
+/**
+ * What every worker does beside its workflows: it starts what an API process wrote down and did not live to start,
+ * records what became of workflows that were ended from outside, and removes old frames. Workers that sweep together
+ * take different rows. Returns a function that stops the sweeping.
+ */
+export function startSweeps(deps: {
+  stores: Stores;
+  dispatcher: Dispatcher;
+  logger: Logger;
+}): () => Promise<void> {
+  const sweeps = [
+    repeat(dispatchTiming.sweepEvery, 'dispatches', deps.logger, () => sweepDispatches(deps)),
+    repeat(overdueTiming.sweepEvery, 'overdue rows', deps.logger, () => sweepOverdue(deps)),
+    repeat(60_000, 'old frames', deps.logger, () => deps.stores.frames.removeOld()),
+  ];
+  return async () => {
+    await Promise.all(sweeps.map((stop) => stop()));
+  };
+}
+
+async function sweepDispatches({
+  stores,
+  dispatcher,
+}: {
+  stores: Stores;
+  dispatcher: Dispatcher;
+}): Promise<void> {
+  const due = await stores.dispatches.claimDue(dispatchTiming.batch);
+  await Promise.all(due.map((dispatch) => dispatcher.start(dispatch)));
+}
+
+const closedByItself = 'The workflow ended without recording an outcome';
+const reasons: Record<string, string> = {
+  TERMINATED: 'An operator terminated the workflow',
+  NOT_FOUND: 'The workflow was deleted in Temporal',
+  TIMED_OUT: 'The workflow timed out',
+};
+
+async function sweepOverdue({
+  stores,
+  dispatcher,
+}: {
+  stores: Stores;
+  dispatcher: Dispatcher;
+}): Promise<void> {
+  const stillDispatched = async (workflowId: string) => stores.dispatches.has(workflowId);
+  for (const { projectId, turnId } of await stores.overdue.claimTurns(overdueTiming.batch)) {
+    const workflowId = turnWorkflowId(turnId);
+    const status = await dispatcher.statusOf(workflowId);
+    if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
+    const message = `${reasons[status] ?? closedByItself}. Ask again.`;
+    const next = await stores.turns.recordFailure(projectId, turnId, { code: `WORKFLOW_${status}`, message });
+    await stores.frames.notify(turnId);
+    if (next) dispatcher.startSoon(next);
+  }
+  for (const { projectId, documentId, version } of await stores.overdue.claimDocumentVersions(
+    overdueTiming.batch,
+  )) {
+    const workflowId = ingestWorkflowId(documentId, version);
+    const status = await dispatcher.statusOf(workflowId);
+    if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
+    const message = `${reasons[status] ?? closedByItself}. Upload the document again.`;
+    await stores.documents.end(projectId, documentId, version, {
+      status: 'failed',
+      code: `WORKFLOW_${status}`,
+      message,
+    });
+  }
+}
+
+/** Runs `work` again and again with a pause; what it throws is logged. The returned function waits for the last run. */
+function repeat(
+  everyMs: number,
+  what: string,
+  logger: Logger,
+  work: () => Promise<void>,
+): () => Promise<void> {
+  const stopped = new AbortController();
+  const loop = async () => {
+    while (!stopped.signal.aborted) {
+      try {
+        await work();
+      } catch (error) {
+        logger.warn({ err: error }, `sweeping ${what} failed, trying again`);
+      }
+      await setTimeout(everyMs, undefined, { signal: stopped.signal }).catch(() => {});
+    }
+  };
+  const running = loop();
+  return async () => {
+    stopped.abort();
+    await running;
+  };
+}

@@ -1,0 +1,106 @@
+// The worker: workflows, activities and the sweeps. Run as many as you like.
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { createActivities } from '../activities/index.ts';
+import { readConfig, required, temporalOptions } from '../config.ts';
+import { stickyQueue, workerDrain } from '../domain/deadlines.ts';
+import type { TaskQueue } from '../domain/flows.ts';
+import { createLocalEmbedder } from '../providers/local/embedder.ts';
+import { createExtractiveProvider } from '../providers/local/extractive.ts';
+import { createRetriever } from '../retrieval/retriever.ts';
+import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
+import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
+import { connectPostgres } from '../stores/postgres/client.ts';
+import { createStores } from '../stores/postgres/index.ts';
+import { connectionOptions, createTemporalClient, dataConverter } from '../temporal/connection.ts';
+import { createDispatcher } from '../temporal/dispatcher.ts';
+import { startSweeps } from '../temporal/sweep.ts';
+import { workflowBundle } from './bundle.ts';
+import { createLogger, temporalLogger } from '../logging.ts';
+
+const config = readConfig();
+const logger = createLogger({ name: 'worker', level: config.LOG_LEVEL });
+const workerLogger = temporalLogger(logger);
+Runtime.install({ logger: workerLogger, shutdownSignals: [] });
+
+const temporal = temporalOptions(config);
+const sql = connectPostgres(required(config, 'DATABASE_URL'), {
+  poolSize: config.DATABASE_POOL_SIZE,
+  applicationName: 'frontdesk-worker',
+});
+const stores = createStores(sql);
+const embeddings = createLocalEmbedder({
+  modelDir: config.embeddingModelDir,
+  threads: config.EMBEDDING_THREADS,
+});
+const index = createChunkIndex(
+  connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), { apiKey: config.ELASTICSEARCH_API_KEY }),
+  { prefix: config.ELASTICSEARCH_INDEX_PREFIX, space: embeddings },
+);
+const client = createTemporalClient(temporal);
+const dispatcher = createDispatcher({ client, dispatches: stores.dispatches, logger });
+const activities = createActivities({
+  stores,
+  index,
+  embeddings,
+  retriever: createRetriever({ embeddings, index, chunks: stores.chunks }),
+  generation: { local: createExtractiveProvider({ embeddings }) },
+  dispatcher,
+  logger,
+});
+
+/** Slots a queue has in one worker. Ingestion is bounded by the embedding threads anyway. */
+const activitySlots: Record<TaskQueue, number> = { chat: 100, ingestion: 16 };
+
+const [connection, bundle] = await Promise.all([
+  connectWithPatience(),
+  workflowBundle(`${config.FRONTDESK_HOME}/cache`, workerLogger),
+  embeddings.ready(),
+]);
+const workers = await Promise.all(
+  config.WORKER_QUEUES.map((taskQueue) =>
+    Worker.create({
+      connection,
+      namespace: temporal.namespace,
+      taskQueue,
+      workflowBundle: bundle,
+      activities,
+      dataConverter,
+      maxConcurrentActivityTaskExecutions: activitySlots[taskQueue],
+      stickyQueueScheduleToStartTimeout: stickyQueue,
+      shutdownGraceTime: workerDrain,
+      shutdownForceTime: workerDrain + 5_000,
+    }),
+  ),
+);
+const stopSweeps = startSweeps({ stores, dispatcher, logger });
+
+// A second signal changes nothing: draining has its own limit.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    logger.info({ signal }, 'draining');
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  });
+}
+
+logger.info({ queues: config.WORKER_QUEUES }, 'worker is running');
+await Promise.all(workers.map((worker) => worker.run()));
+await stopSweeps();
+await Promise.all([
+  connection.close(),
+  client.connection.close(),
+  embeddings.close(),
+  sql.end({ timeout: 5 }),
+]);
+logger.info('worker has stopped');
+
+/** Temporal may come up after the worker, or be away for a while: the worker waits for it. */
+async function connectWithPatience(): Promise<NativeConnection> {
+  for (;;) {
+    try {
+      return await NativeConnection.connect(connectionOptions(temporal));
+    } catch (error) {
+      logger.warn({ reason: (error as Error).message }, 'Temporal cannot be reached, trying again');
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    }
+  }
+}

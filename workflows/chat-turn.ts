@@ -1,0 +1,130 @@
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  proxyActivities,
+  proxyLocalActivities,
+  rootCause,
+  setCurrentDetails,
+  sleep,
+} from '@temporalio/workflow';
+import type { Activities } from '../activities/index.ts';
+import type { RankedChunk, TurnStatus } from '../domain/chat.ts';
+import { record, turn } from '../domain/deadlines.ts';
+import type { ChatTurnInput } from '../domain/flows.ts';
+
+const quick = proxyLocalActivities<Activities>({
+  startToCloseTimeout: turn.firstRetrieval,
+  retry: { maximumAttempts: 1 },
+});
+
+const { openTurn, recordTurn } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: record.attempt,
+  retry: record.retry,
+});
+
+const { retrievePassages } = proxyActivities<Activities>({
+  summary: 'search the documents',
+  startToCloseTimeout: turn.retrieval,
+  retry: turn.retry,
+});
+
+const { generateAnswer } = proxyActivities<Activities>({
+  summary: 'generate the answer',
+  startToCloseTimeout: turn.deadline,
+  heartbeatTimeout: turn.generationHeartbeat,
+  // What was said until the cancellation is stored before the turn is recorded.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: turn.retry,
+});
+
+/** Answers one question: retrieve, generate, record. It ends with exactly one recorded outcome. */
+export async function chatTurn(input: ChatTurnInput): Promise<{ status: TurnStatus }> {
+  const deadline = new Deadline();
+  try {
+    return await deadline.run(() => answer(input));
+  } catch (error) {
+    const end = deadline.passed
+      ? deadlinePassed(error)
+      : isCancellation(error)
+        ? 'cancelled'
+        : failureOf(error);
+    setCurrentDetails(end === 'cancelled' ? 'Stopped' : `Failed: ${end.message}`);
+    const recorded = await CancellationScope.nonCancellable(() => recordTurn(input, end));
+    // The answer had been recorded after all, by an earlier run that an operator has reset.
+    if (recorded.status === 'answered' || recorded.status === 'declined') return recorded;
+    // The workflow ends as the turn did, so that it stands out in the Temporal UI.
+    if (end === 'cancelled') throw error;
+    throw ApplicationFailure.nonRetryable(end.message, end.code);
+  }
+}
+
+async function answer(input: ChatTurnInput): Promise<{ status: TurnStatus }> {
+  const { status } = await openTurn(input);
+  if (status !== 'running') return { status };
+  setCurrentDetails('Searching the documents');
+  const ranked = await retrieve(input);
+  setCurrentDetails(`Generating the answer from ${ranked.length} passages`);
+  const { attempt } = await generateAnswer(input, ranked);
+  const recorded = await CancellationScope.nonCancellable(() => recordTurn(input, { attempt }));
+  setCurrentDetails(`Recorded: ${recorded.status}`);
+  return recorded;
+}
+
+/**
+ * One quick try inside the workflow task, which costs no round trip; after that a normal activity, whose retries the
+ * Temporal UI shows and which can be cancelled at once.
+ */
+async function retrieve(input: ChatTurnInput): Promise<RankedChunk[]> {
+  try {
+    return await quick.retrievePassages(input);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    setCurrentDetails(`Search is not answering, trying again: ${rootCause(error)}`);
+    return await retrievePassages(input);
+  }
+}
+
+/** The turn's own timer: a workflowExecutionTimeout would end the workflow without running the code that records it. */
+class Deadline {
+  passed = false;
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    return await CancellationScope.cancellable(async () => {
+      const scope = CancellationScope.current();
+      const timer = new CancellationScope();
+      timer
+        .run(() => sleep(turn.deadline, { summary: 'deadline of the turn' }))
+        .then(
+          () => {
+            this.passed = true;
+            scope.cancel();
+          },
+          () => {},
+        );
+      try {
+        return await work();
+      } finally {
+        timer.cancel();
+      }
+    });
+  }
+}
+
+interface Failure {
+  code: string;
+  message: string;
+}
+
+function deadlinePassed(error: unknown): Failure {
+  const reason = isCancellation(error) ? 'no step failed, but together they took too long' : rootCause(error);
+  return { code: 'TURN_DEADLINE', message: `No answer within ${turn.deadline / 1000} s: ${reason}.` };
+}
+
+function failureOf(error: unknown): Failure {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const code = cause instanceof ApplicationFailure && cause.type ? cause.type : 'TURN_FAILED';
+  return { code, message: rootCause(error) ?? 'unknown reason' };
+}

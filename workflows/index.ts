@@ -1,0 +1,4 @@
+// What the worker loads: every export is a workflow.
+export { chatTurn } from './chat-turn.ts';
+export { deleteDocument } from './delete-document.ts';
+export { ingestDocument } from './ingest-document.ts';
