@@ -62,6 +62,10 @@ console.table({
     hits((ranked) => ranked.slice(0, 1)),
     count,
   ),
+  '… by cosine alone': share(
+    hits((ranked) => ranked.toSorted((a, b) => b.cosine - a.cosine).slice(0, 1)),
+    count,
+  ),
   'best two hold it': share(
     hits((ranked) => ranked.slice(0, 2)),
     count,

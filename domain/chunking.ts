@@ -160,6 +160,13 @@ export function* sentences(source: string, { start, end }: Span): Generator<Span
         break;
       }
       const found = trimmed(source, { start: from, end: from + segment.length });
+      // "**Is it so?** Yes.": the segmenter leaves the closing marks to the next sentence.
+      if (pending?.end === found.start) {
+        const marks =
+          closingMarks.exec(source.slice(found.start, Math.min(found.end, found.start + 8)))?.[0].length ?? 0;
+        pending.end += marks;
+        Object.assign(found, trimmed(source, { start: found.start + marks, end: found.end }));
+      }
       if (found.start === found.end) continue;
       if (
         pending &&

@@ -1,4 +1,5 @@
 import { Connection } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import { connectionOptions, type TemporalOptions } from './connection.ts';
 import { searchAttributes } from './search-attributes.ts';
 
@@ -24,7 +25,7 @@ export async function setUpNamespace(options: TemporalOptions, retentionDays: nu
     }
     await connection.workflowService.updateNamespace({
       namespace,
-      config: { workflowExecutionRetentionTtl: { seconds: BigInt(retentionDays * 86_400) as never } },
+      config: { workflowExecutionRetentionTtl: msToTs(retentionDays * 86_400_000) },
     });
   } catch (error) {
     throw new Error(

@@ -4,7 +4,7 @@ import type { App, AppDependencies } from '../app.ts';
 
 const body = z.object({
   query: z.string().trim().min(1, 'must not be empty').max(8_000),
-  limit: z.number().int().min(1).max(100).default(10),
+  limit: z.number().int().min(1).max(200).default(10),
 });
 
 export function retrievalRoutes(app: App, { retriever }: Pick<AppDependencies, 'retriever'>): void {

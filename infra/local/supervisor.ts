@@ -72,7 +72,11 @@ export function createSupervisor(folder: string, onProgress: (line: string) => v
   for (const path of [runFolder, logFolder]) mkdirSync(path, { recursive: true });
   const all: { handle: Supervised; killNow: () => void }[] = [];
 
+  let stopped = false;
+
   async function start(plan: ProcessPlan): Promise<Supervised> {
+    // Its planning may have taken until after everything else was stopped.
+    if (stopped) throw new Error(`${plan.name} is not started: everything is being stopped`);
     const supervised = supervise(plan, { runFolder, logFolder, onProgress });
     all.push(supervised);
     await supervised.started;
@@ -99,9 +103,11 @@ export function createSupervisor(folder: string, onProgress: (line: string) => v
     start,
     stopLeftovers,
     async stop() {
+      stopped = true;
       for (const { handle } of [...all].reverse()) await handle.stop();
     },
     killNow() {
+      stopped = true;
       for (const { killNow } of all) killNow();
     },
   };

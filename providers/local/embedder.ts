@@ -34,6 +34,9 @@ interface Thread {
   exited: Promise<unknown>;
 }
 
+/** The vector space, for those who prepare an index without running the model. */
+export const localEmbeddingSpace = { model: 'all-minilm-l6-v2-q', dimensions: 384 } as const;
+
 const name = 'local embeddings';
 const modelFiles = ['model.onnx', 'tokenizer.json'];
 const closeTimeoutMs = 5_000;
@@ -186,8 +189,7 @@ export function createLocalEmbedder(options: { modelDir: string; threads: number
   }
 
   return {
-    model: 'all-minilm-l6-v2-q',
-    dimensions: 384,
+    ...localEmbeddingSpace,
     embed,
     close,
     async ready() {

@@ -15,9 +15,18 @@ export function externalLink(text, href) {
   return link;
 }
 
+/** The headings above a quote without the document's title, which is shown beside them. */
+function headingBelow(title, heading = '') {
+  return heading
+    .split(' › ')
+    .filter((part) => part && part !== title)
+    .join(' › ');
+}
+
 function sourceItem({ title, heading, quote }, index) {
   const name = element('span', '', title ?? 'Document');
-  if (heading && heading !== title) name.append(element('span', 'source-heading', ` · ${heading}`));
+  const below = headingBelow(title, heading);
+  if (below) name.append(element('span', 'source-heading', ` · ${below}`));
   const summary = element('summary', '', element('span', 'source-number', String(index + 1)), name);
   return element('li', '', element('details', 'source', summary, element('blockquote', '', quote ?? '')));
 }
@@ -39,7 +48,7 @@ function history(workflowUrl) {
 
 /** A turn that ended as it should: answered, declined or cancelled. */
 export function finishedAnswer({ status, reply, sources, closest }, workflowUrl) {
-  const text = element('p', 'answer-text', reply || 'This answer was stopped.');
+  const text = element('p', 'answer-text', reply);
   if (status === 'answered') {
     const list = sources.length > 0 ? sourceList(sources) : undefined;
     return element('div', 'answer', text, list, history(workflowUrl));
@@ -60,17 +69,23 @@ export function failedAnswer(explanation, workflowUrl, onRetry) {
 export function liveAnswer() {
   const text = element('p', 'answer-text');
   const waiting = element('p', 'waiting', 'Looking through the articles…');
+  let accepted = false;
   let timer;
   const watch = () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      waiting.textContent = 'Still working. Your question is safe, and the answer will appear here.';
+      waiting.textContent = accepted
+        ? 'Still working. Your question is safe, and the answer will appear here.'
+        : 'Still waiting for the server to take your question.';
       waiting.hidden = false;
     }, STILL_WORKING_AFTER_MS);
   };
   watch();
   return {
     node: element('div', 'answer streaming', text, waiting),
+    accept() {
+      accepted = true;
+    },
     show(value) {
       text.textContent = value;
       waiting.hidden = value !== '';

@@ -115,6 +115,7 @@ async function submit(message) {
     const result = await outcomeOf({
       message,
       onStart: (ids) => {
+        live.accept();
         turnId = ids.turnId;
         saved.conversationId = ids.conversationId ?? saved.conversationId;
         showLastWorkflow(turnId);
@@ -186,10 +187,15 @@ for (const button of document.querySelectorAll('.suggestion')) {
   button.addEventListener('click', () => submit(button.textContent));
 }
 newConversation.addEventListener('click', startOver);
+log.addEventListener(
+  'toggle',
+  ({ target }) => target.open && target.scrollIntoView({ block: 'nearest' }),
+  true, // A toggle event doesn't bubble.
+);
 
 showBackstage();
 for (const { message, result } of saved.turns) {
   addTurn(message, finishedAnswer(result, workflowUrl(result.turnId)));
   showLastWorkflow(result.turnId);
 }
-log.scrollTop = log.scrollHeight;
+if (saved.turns.length > 0) log.scrollTop = log.scrollHeight;

@@ -64,7 +64,13 @@ export async function runTurn({ key, message, conversationId, onStart, onText })
         break;
       case 'done': {
         const { turnId, status, reply, sources, closest } = frame;
-        return { turnId, status, reply: reply ?? text, sources: sources ?? [], closest: closest ?? [] };
+        return {
+          turnId,
+          status,
+          reply: reply || text || 'This answer was stopped.',
+          sources: sources ?? [],
+          closest: closest ?? [],
+        };
       }
       case 'error':
         throw new ChatError(frame.message ?? 'The answer could not be completed.', frame.code);

@@ -58,8 +58,6 @@ create table blobs (
   created_at timestamptz not null default now(),
   primary key (project_id, hash)
 );
--- Documents are compressed by their own formats or are small; text compresses well with lz4.
-alter table blobs alter column bytes set compression lz4;
 
 create table documents (
   id uuid primary key,

@@ -1,0 +1,26 @@
+import { readConfig } from '../../config.ts';
+import { startServers } from '../../infra/local/stack.ts';
+import { createTestEnvironment, type TestEnvironment } from '../../test/support/environment.ts';
+
+/** Runs a bench on servers of its own, with nothing else in them, and stops them afterwards. */
+export async function onFreshServers(
+  name: string,
+  run: (environment: TestEnvironment) => Promise<void>,
+): Promise<void> {
+  const servers = await startServers({
+    home: readConfig().FRONTDESK_HOME,
+    ephemeral: `bench-${name}`,
+    downloads: ['model'],
+    onProgress: (line) => console.error(line),
+  });
+  try {
+    const environment = await createTestEnvironment(servers as never);
+    try {
+      await run(environment);
+    } finally {
+      await environment.close();
+    }
+  } finally {
+    await servers.stop();
+  }
+}

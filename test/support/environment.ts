@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
+import { Client, Connection } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
+import type { ProvidedContext } from 'vitest';
+import { readConfig } from '../../config.ts';
+import type { KeyKind } from '../../domain/auth.ts';
+import { connectElasticsearch } from '../../stores/elasticsearch/client.ts';
+import { connectPostgres, type Sql } from '../../stores/postgres/client.ts';
+import { newId } from '../../stores/postgres/ids.ts';
+import { createStores, type Stores } from '../../stores/postgres/index.ts';
+import { newApiKey } from '../../stores/postgres/keys.ts';
+import { migrate } from '../../stores/postgres/migrate.ts';
+import { setUpNamespace } from '../../temporal/namespace.ts';
+import { type RunningProcess, startProcess } from './processes.ts';
+
+export interface TestProject {
+  id: string;
+  /** An ordinary key. */
+  key: string;
+  widgetKey: string;
+}
+
+/** A database, a Temporal namespace and an index prefix of a test file's own, on the servers that all files share. */
+export async function createTestEnvironment(servers: ProvidedContext['servers']) {
+  const name = `test_${randomBytes(5).toString('hex')}`;
+  const admin = connectPostgres(servers.databaseUrl, { poolSize: 1, applicationName: 'test' });
+  await admin.unsafe(`create database ${name}`);
+  const databaseUrl = new URL(servers.databaseUrl);
+  databaseUrl.pathname = `/${name}`;
+  const sql: Sql = connectPostgres(databaseUrl.href, { poolSize: 5, applicationName: 'test' });
+  await migrate(sql);
+  const stores: Stores = createStores(sql);
+
+  const connection = await Connection.connect({ address: servers.temporalAddress });
+  await registerNamespace(connection, name);
+  const temporal = new Client({ connection, namespace: name });
+
+  const prefix = name.replace('_', '-');
+  const env: Record<string, string> = {
+    DATABASE_URL: databaseUrl.href,
+    TEMPORAL_ADDRESS: servers.temporalAddress,
+    TEMPORAL_NAMESPACE: name,
+    ELASTICSEARCH_URL: servers.elasticsearchUrl,
+    ELASTICSEARCH_INDEX_PREFIX: prefix,
+    SMTP_URL: servers.smtpUrl,
+    LOG_LEVEL: 'info',
+  };
+  await setUpNamespace(
+    { address: servers.temporalAddress, namespace: name, tls: false, apiKey: undefined },
+    1,
+  );
+  const processes = new Set<RunningProcess>();
+
+  return {
+    env,
+    sql,
+    stores,
+    temporal,
+    elasticsearch: connectElasticsearch(servers.elasticsearchUrl, {}),
+    indexPrefix: prefix,
+    config: readConfig(env),
+
+    async createProject(): Promise<TestProject> {
+      const project = { id: newId(), key: newApiKey('test'), widgetKey: newApiKey('test') };
+      await stores.projects.create({ id: project.id, name: 'Test', settings: {} });
+      const create = (key: string, kind: KeyKind) =>
+        stores.keys.create(project.id, { key, kind, name: kind, environment: 'test' });
+      await create(project.key, 'ordinary');
+      await create(project.widgetKey, 'publishable');
+      return project;
+    },
+
+    async startWorker(extra: Record<string, string> = {}): Promise<RunningProcess> {
+      const worker = await startProcess('worker/main.ts', { ...env, ...extra }, 'worker is running');
+      processes.add(worker);
+      return worker;
+    },
+
+    /** An API process on a free port. */
+    async startApi(extra: Record<string, string> = {}): Promise<RunningProcess & { url: string }> {
+      const port = await freePort();
+      const api = await startProcess(
+        'api/server.ts',
+        { ...env, PORT: String(port), ...extra },
+        'Server listening',
+      );
+      processes.add(api);
+      return { ...api, url: `http://127.0.0.1:${port}` };
+    },
+
+    /** Stops the processes that still run and drops the database. */
+    async close(): Promise<void> {
+      for (const running of processes) running.kill('SIGKILL');
+      await Promise.all([...processes].map((running) => running.exited));
+      await connection.close();
+      await sql.end();
+      await admin.unsafe(`drop database ${name} with (force)`);
+      await admin.end();
+    },
+  };
+}
+
+export type TestEnvironment = Awaited<ReturnType<typeof createTestEnvironment>>;
+
+async function registerNamespace(connection: Connection, namespace: string): Promise<void> {
+  await connection.workflowService.registerNamespace({
+    namespace,
+    workflowExecutionRetentionPeriod: msToTs(86_400_000),
+  });
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}

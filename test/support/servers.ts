@@ -1,0 +1,55 @@
+// Starts every server once for a whole test run, and stops them afterwards.
+import type { TestProject } from 'vitest/node';
+import { readConfig } from '../../config.ts';
+import { download, downloadPaths } from '../../infra/local/download.ts';
+import { startThrowAwayServers } from '../../infra/local/throwaway.ts';
+
+export interface TestServers {
+  databaseUrl: string;
+  /** host:port */
+  temporalAddress: string;
+  temporalUiUrl: string;
+  elasticsearchUrl: string;
+  smtpUrl: string;
+  mailboxUrl: string;
+  /** The program of the time-skipping server; undefined where it cannot be fetched, and the SDK has to. */
+  timeSkippingServer: string | undefined;
+}
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    servers: TestServers;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { FRONTDESK_HOME: home } = readConfig();
+  const onProgress = (line: string) => console.log(line);
+  // Ended by a signal, a process runs no exit handlers, and the servers would stay behind.
+  const onSignal = () => process.exit(130);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, onSignal);
+
+  const { folders, stop, ...urls } = await startThrowAwayServers('test', {
+    home,
+    downloads: ['model'],
+    onProgress,
+  });
+  project.provide('servers', {
+    databaseUrl: given(urls.databaseUrl),
+    temporalAddress: given(urls.temporalAddress),
+    temporalUiUrl: given(urls.temporalUiUrl),
+    elasticsearchUrl: given(urls.elasticsearchUrl),
+    smtpUrl: given(urls.smtpUrl),
+    mailboxUrl: given(urls.mailboxUrl),
+    timeSkippingServer: await download(folders, ['testServer'], { onProgress }).then(
+      () => downloadPaths(folders).testServer,
+      () => undefined,
+    ),
+  });
+  return stop;
+}
+
+function given(url: string | undefined): string {
+  if (url === undefined) throw new Error('a server was not started');
+  return url;
+}
