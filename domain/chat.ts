@@ -89,5 +89,5 @@ export interface RankedChunk {
 }
 
 /** How many chunks a turn's model is shown. */
-export const passagesPerTurn = 6;
+export const passagesPerTurn = 8;
 export const maxMessageLength = 8_000;

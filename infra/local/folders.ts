@@ -33,10 +33,7 @@ export function reachableByAll(path: string): boolean {
 export function openFolders(home: string, onProgress: (line: string) => void): Folders {
   const absolute = resolve(home);
   const asRoot = process.getuid?.() === 0;
-  if (!existsSync(absolute)) {
-    mkdirSync(absolute, { recursive: true });
-    chmodSync(absolute, 0o755);
-  }
+  if (!existsSync(absolute)) publicFolder(absolute);
   if (!asRoot) return { home: absolute, servers: absolute, user: undefined };
 
   const user = { uid: 65_534, gid: 65_534 };
@@ -44,12 +41,18 @@ export function openFolders(home: string, onProgress: (line: string) => void): F
   const elsewhere = join('/var/lib/frontdesk', hash);
   // Data that was once put there is kept there, even if the project's folder has become public since.
   if (reachableByAll(absolute) && !existsSync(elsewhere)) return { home: absolute, servers: absolute, user };
-  mkdirSync(elsewhere, { recursive: true });
-  for (const folder of [dirname(elsewhere), elsewhere]) chmodSync(folder, 0o755);
+  publicFolder(dirname(elsewhere));
+  publicFolder(elsewhere);
   onProgress(
     `The servers run as nobody, who cannot enter ${absolute}: they and their data are in ${elsewhere}.`,
   );
   return { home: absolute, servers: elsewhere, user };
+}
+
+/** Creates a folder that everybody may enter, whatever the umask says. */
+export function publicFolder(path: string): void {
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o755);
 }
 
 /** Creates a folder that belongs to the servers' user, with the given mode (0700 unless told). */

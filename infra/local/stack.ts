@@ -1,9 +1,9 @@
 // All local servers together, for the launcher and for the tests.
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Download, download, downloadPaths } from './download.ts';
 import { planElasticsearch } from './elasticsearch.ts';
-import { type Folders, openFolders } from './folders.ts';
+import { type Folders, openFolders, publicFolder } from './folders.ts';
 import { planMailbox } from './mailbox.ts';
 import { choosePorts, type PortName } from './ports.ts';
 import { planPostgres } from './postgres.ts';
@@ -44,6 +44,8 @@ export type ServersOptions = {
    * histories in memory.
    */
   ephemeral?: string;
+  /** Throw-away servers whose Temporal keeps its histories on the disk, for tests that kill it. */
+  keepHistories?: boolean;
   /** What else to fetch before the servers start. */
   downloads?: readonly Download[];
   /** Runs the servers, in a place whose leftovers it has stopped; one is made when absent. */
@@ -70,13 +72,18 @@ export type Servers = ServerUrls & {
  */
 export async function startServers(options: ServersOptions): Promise<Servers> {
   const { given = {}, which = serverNames, ephemeral, onProgress = () => {} } = options;
+  const inMemory = ephemeral !== undefined && !options.keepHistories;
   const folders = openFolders(options.home, onProgress);
   const places = placesOf(folders, ephemeral);
   const names = which.filter((name) => !isGiven[name](given));
 
   const supervisor = options.supervisor ?? createSupervisor(places.state, onProgress);
   if (!options.supervisor) await supervisor.stopLeftovers();
-  if (ephemeral) rmSync(places.data, { recursive: true, force: true, maxRetries: 3 });
+  if (ephemeral) {
+    rmSync(places.data, { recursive: true, force: true, maxRetries: 3 });
+    publicFolder(dirname(places.data));
+    publicFolder(places.data);
+  }
   const stop = async () => {
     await supervisor.stop();
     if (ephemeral) rmSync(places.data, { recursive: true, force: true, maxRetries: 3 });
@@ -98,7 +105,7 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
           folders,
           data: places.data,
           ports,
-          inMemory: !!ephemeral,
+          inMemory,
         });
         const handle = await supervisor.start(plan);
         onProgress(`${titles[name]}: ready after ${((Date.now() - since) / 1000).toFixed(1)} s`);

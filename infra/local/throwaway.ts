@@ -1,6 +1,6 @@
 // Servers for one run of tests or a benchmark: beside those of `npm start`, and gone afterwards.
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { openFolders } from './folders.ts';
 import { isLock, lockHolder, takeLock } from './lock.ts';
 import { placesOf, type Servers, type ServersOptions, startServers } from './stack.ts';
@@ -25,7 +25,7 @@ export async function startThrowAwayServers(
   if (!isLock(lock)) throw new Error(`${places.state} is in use by process ${lock.pid}`);
   const remove = () => {
     lock.release();
-    for (const path of [places.data, places.state]) removeFolder(path);
+    for (const path of [dirname(places.data), places.state]) removeFolder(path);
   };
   try {
     const servers = await startServers({ ...options, ephemeral: name });
@@ -59,7 +59,7 @@ async function removeDeadRuns(home: string, prefix: string): Promise<void> {
       Date.now() - statSync(places.state).mtimeMs < 10_000 && !existsSync(join(places.state, 'run'));
     if (young || lockHolder(places.state)) continue;
     await createSupervisor(places.state, () => {}).stopLeftovers();
-    for (const path of [places.data, places.state]) removeFolder(path);
+    for (const path of [dirname(places.data), places.state]) removeFolder(path);
   }
 }
 

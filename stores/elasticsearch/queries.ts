@@ -35,8 +35,9 @@ export function bm25Query({
         must: {
           multi_match: {
             query: text.slice(0, maxQueryLength),
-            type: 'most_fields',
-            fields: ['text', 'heading^0.5', 'title^0.5'],
+            // As if the three were one field: "shipping" in a title and "Norway" in the text are one match.
+            type: 'cross_fields',
+            fields: ['text', 'heading', 'title'],
           },
         },
       },
