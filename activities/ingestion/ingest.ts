@@ -34,7 +34,7 @@ export function createIngestionActivities({ stores, index, embeddings }: Ingesti
           ...chunk,
           embeddingText: embeddingText(title, chunk),
         }));
-        if (chunks.length === 0) {
+        if (chunks.length === 0 || !/[\p{L}\p{N}]/u.test(text)) {
           throw ApplicationFailure.nonRetryable('The document contains no text.', 'DOCUMENT_EMPTY');
         }
         await stores.chunks.put(projectId, documentId, version, chunks, (stored) => {

@@ -1,68 +1,87 @@
 // Servers for one run of tests or a benchmark: beside those of `npm start`, and gone afterwards.
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { openFolders } from './folders.ts';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Folders, openFolders } from './folders.ts';
 import { isLock, lockHolder, takeLock } from './lock.ts';
 import { placesOf, type Servers, type ServersOptions, startServers } from './stack.ts';
 import { createSupervisor } from './supervisor.ts';
 
 /**
  * Starts servers under `<home>/<prefix>-<pid>` with random ports and empty data; stop() removes the folder.
- * What a killed run with the same prefix has left, running or on the disk, is removed first. When this process exits
- * without stop(), the servers are killed; a signal that ends it without an exit is the caller's to handle.
+ * When this process ends without stop(), however it ends, they are stopped and removed a moment later.
  */
 export async function startThrowAwayServers(
   prefix: string,
   options: Omit<ServersOptions, 'ephemeral' | 'given' | 'supervisor'>,
 ): Promise<Servers> {
-  await removeDeadRuns(options.home, prefix);
+  const folders = openFolders(options.home, () => {});
+  await removeDeadRuns(folders, prefix);
   const name = `${prefix}-${process.pid}`;
-  const places = placesOf(
-    openFolders(options.home, () => {}),
-    name,
-  );
-  const lock = takeLock(places.state);
-  if (!isLock(lock)) throw new Error(`${places.state} is in use by process ${lock.pid}`);
+  const { state } = placesOf(folders, name);
+  const lock = takeLock(state);
+  if (!isLock(lock)) throw new Error(`${state} is in use by process ${lock.pid}`);
+  const dismissGuard = startGuard(folders, prefix);
   const remove = () => {
     lock.release();
-    for (const path of [dirname(places.data), places.state]) removeFolder(path);
+    removeRun(folders, name);
+    dismissGuard();
   };
   try {
     const servers = await startServers({ ...options, ephemeral: name });
-    const onExit = () => {
-      servers.killNow();
-      remove();
-    };
-    process.on('exit', onExit);
     return {
       ...servers,
       async stop() {
-        process.off('exit', onExit);
         await servers.stop();
         remove();
       },
     };
   } catch (error) {
-    // The Error has the end of the log that matters.
     remove();
     throw error;
   }
 }
 
-async function removeDeadRuns(home: string, prefix: string): Promise<void> {
-  const folders = openFolders(home, () => {});
+/**
+ * A process that outlives this one and then removes what it has left. Signal and exit handlers are not enough: test
+ * runners kill their processes. Returns what ends it early.
+ */
+function startGuard(folders: Folders, prefix: string): () => void {
+  const guard = spawn(process.execPath, [import.meta.filename, folders.home, prefix, String(process.pid)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  guard.unref();
+  (guard.stdin as unknown as { unref(): void }).unref();
+  return () => guard.stdin.destroy();
+}
+
+async function removeDeadRuns(folders: Folders, prefix: string): Promise<void> {
   const names = readdirSync(folders.home).filter((name) => new RegExp(`^${prefix}-\\d+$`).test(name));
   for (const name of names) {
-    const places = placesOf(folders, name);
+    const { state } = placesOf(folders, name);
     // One that was made this moment may be about to get its lock.
-    const young =
-      Date.now() - statSync(places.state).mtimeMs < 10_000 && !existsSync(join(places.state, 'run'));
-    if (young || lockHolder(places.state)) continue;
-    await createSupervisor(places.state, () => {}).stopLeftovers();
-    for (const path of [dirname(places.data), places.state]) removeFolder(path);
+    const young = Date.now() - statSync(state).mtimeMs < 10_000 && !existsSync(join(state, 'run'));
+    if (young || lockHolder(state)) continue;
+    await createSupervisor(state, () => {}).stopLeftovers();
+    removeRun(folders, name);
   }
 }
 
-function removeFolder(path: string): void {
-  rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+function removeRun(folders: Folders, name: string): void {
+  const places = placesOf(folders, name);
+  for (const path of new Set([dirname(places.data), places.state])) {
+    rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  }
+}
+
+if (import.meta.main) {
+  const [home = '', prefix = '', owner = ''] = process.argv.slice(2);
+  const folders = openFolders(home, () => {});
+  // The owner holds the other end of this pipe: it closes when the owner ends, even by SIGKILL.
+  await text(process.stdin);
+  while (lockHolder(placesOf(folders, `${prefix}-${owner}`).state)) await sleep(20);
+  await removeDeadRuns(folders, prefix);
 }

@@ -25,10 +25,6 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { FRONTDESK_HOME: home } = readConfig();
   const onProgress = (line: string) => console.log(line);
-  // Ended by a signal, a process runs no exit handlers, and the servers would stay behind.
-  const onSignal = () => process.exit(130);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, onSignal);
-
   const { folders, stop, ...urls } = await startThrowAwayServers('test', {
     home,
     downloads: ['model'],
