@@ -1,5 +1,6 @@
 // The local servers themselves: what is killed comes back, what is left behind is found, nothing stays.
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -16,7 +17,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { createTransport } from 'nodemailer';
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { readConfig } from '../config.ts';
 import { isLock, lockHolder, takeLock } from '../infra/local/lock.ts';
 import { choosePorts, isPortFree, preferredPorts, requirePort } from '../infra/local/ports.ts';
@@ -78,6 +79,28 @@ describe('servers that are killed', () => {
     }
     expect(existsSync(join(home, `killed-${process.pid}`))).toBe(false);
   });
+});
+
+test("Temporal serves projects in turn: one's backlog does not delay another", {
+  timeout: 60_000,
+}, async () => {
+  const taskQueue = 'fairness';
+  const order = await onTemporal(inject('servers').temporalAddress, async ({ workflow, connection }) => {
+    for (const fairnessKey of [...Array(20).fill('busy'), ...Array(5).fill('quiet')]) {
+      await workflow.start('anything', { taskQueue, workflowId: randomUUID(), priority: { fairnessKey } });
+    }
+    const served: (string | null | undefined)[] = [];
+    for (let i = 0; i < 10; i += 1) {
+      const request = { namespace: 'default', taskQueue: { name: taskQueue }, identity: 'test' };
+      const task = await connection.withDeadline(Date.now() + 20_000, () =>
+        connection.workflowService.pollWorkflowTaskQueue(request),
+      );
+      const started = task.history?.events?.[0]?.workflowExecutionStartedEventAttributes;
+      served.push(started?.priority?.fairnessKey);
+    }
+    return served;
+  });
+  expect(order.filter((key) => key === 'quiet')).toHaveLength(5);
 });
 
 describe('a launcher that was killed', () => {

@@ -43,11 +43,12 @@ const { generateAnswer } = proxyActivities<Activities>({
 /** Answers one question: retrieve, generate, record. It ends with exactly one recorded outcome. */
 export async function chatTurn(input: ChatTurnInput): Promise<{ status: TurnStatus }> {
   const deadline = new Deadline();
+  const progress: Progress = { step: 'opening the turn', trouble: undefined };
   try {
-    return await deadline.run(() => answer(input));
+    return await deadline.run(() => answer(input, progress));
   } catch (error) {
     const end = deadline.passed
-      ? deadlinePassed(error)
+      ? deadlinePassed(progress)
       : isCancellation(error)
         ? 'cancelled'
         : failureOf(error);
@@ -61,12 +62,22 @@ export async function chatTurn(input: ChatTurnInput): Promise<{ status: TurnStat
   }
 }
 
-async function answer(input: ChatTurnInput): Promise<{ status: TurnStatus }> {
+/** Where the turn is, in words: for the operator who looks, and for the visitor when the deadline passes. */
+interface Progress {
+  step: string;
+  trouble: string | undefined;
+}
+
+async function answer(input: ChatTurnInput, progress: Progress): Promise<{ status: TurnStatus }> {
+  const begin = (step: string) => {
+    Object.assign(progress, { step, trouble: undefined });
+    setCurrentDetails(`Now ${step}`);
+  };
   const { status } = await openTurn(input);
   if (status !== 'running') return { status };
-  setCurrentDetails('Searching the documents');
-  const ranked = await retrieve(input);
-  setCurrentDetails(`Generating the answer from ${ranked.length} passages`);
+  begin('searching the documents');
+  const ranked = await retrieve(input, progress);
+  begin(`generating the answer from ${ranked.length} passages`);
   const { attempt } = await generateAnswer(input, ranked);
   const recorded = await CancellationScope.nonCancellable(() => recordTurn(input, { attempt }));
   setCurrentDetails(`Recorded: ${recorded.status}`);
@@ -77,12 +88,13 @@ async function answer(input: ChatTurnInput): Promise<{ status: TurnStatus }> {
  * One quick try inside the workflow task, which costs no round trip; after that a normal activity, whose retries the
  * Temporal UI shows and which can be cancelled at once.
  */
-async function retrieve(input: ChatTurnInput): Promise<RankedChunk[]> {
+async function retrieve(input: ChatTurnInput, progress: Progress): Promise<RankedChunk[]> {
   try {
     return await quick.retrievePassages(input);
   } catch (error) {
     if (isCancellation(error)) throw error;
-    setCurrentDetails(`Search is not answering, trying again: ${rootCause(error)}`);
+    progress.trouble = rootCause(error);
+    setCurrentDetails(`Search is not answering, trying again: ${progress.trouble}`);
     return await retrievePassages(input);
   }
 }
@@ -118,9 +130,12 @@ interface Failure {
   message: string;
 }
 
-function deadlinePassed(error: unknown): Failure {
-  const reason = isCancellation(error) ? 'no step failed, but together they took too long' : rootCause(error);
-  return { code: 'TURN_DEADLINE', message: `No answer within ${turn.deadline / 1000} s: ${reason}.` };
+function deadlinePassed({ step, trouble }: Progress): Failure {
+  const reason = trouble === undefined ? '' : ` (${trouble})`;
+  return {
+    code: 'TURN_DEADLINE',
+    message: `No answer within ${turn.deadline / 1000} s, still ${step}${reason}.`,
+  };
 }
 
 function failureOf(error: unknown): Failure {

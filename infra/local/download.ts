@@ -86,7 +86,9 @@ export async function download(
         context,
       ),
   };
-  await Promise.all(what.map((name) => fetchers[name]()));
+  const results = await Promise.allSettled(what.map((name) => fetchers[name]()));
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.message] : []));
+  if (failures.length > 0) throw new Error(failures.join('\n'));
 }
 
 function temporalWays(signal: AbortSignal | undefined): Way[] {

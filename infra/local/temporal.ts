@@ -7,6 +7,18 @@ import type { ProcessPlan } from './supervisor.ts';
 export const searchAttributes = ['projectId', 'conversationId', 'documentId', 'leadId'] as const;
 
 /**
+ * Without the first three the server ignores fairness keys, and one project's bulk upload delays all others.
+ * Each partition of a queue is fair by itself only, so have one: enough for one machine.
+ */
+const dynamicConfig = {
+  'matching.useNewMatcher': true,
+  'matching.enableFairness': true,
+  'matching.enableMigration': true,
+  'matching.numTaskqueueReadPartitions': 1,
+  'matching.numTaskqueueWritePartitions': 1,
+};
+
+/**
  * Plans a Temporal server with namespace `default`. Its histories are in `<data>/temporal/temporal.db`, or only in
  * memory with `inMemory`.
  */
@@ -28,10 +40,8 @@ export function planTemporal(options: {
     args.push('--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal');
   }
   for (const name of searchAttributes) args.push('--search-attribute', `${name}=Keyword`);
-  // Without these the server ignores fairness keys, and one project's bulk upload delays all others.
-  for (const key of ['matching.useNewMatcher', 'matching.enableFairness', 'matching.enableMigration']) {
-    args.push('--dynamic-config-value', `${key}=true`);
-  }
+  for (const [key, value] of Object.entries(dynamicConfig))
+    args.push('--dynamic-config-value', `${key}=${value}`);
   const plan: ProcessPlan = {
     name: 'temporal',
     command: options.program,

@@ -50,14 +50,16 @@ export function sentencesOf(passages: readonly Passage[]): Sentence[] {
       for (const { quote, shown } of block.kind === 'table'
         ? rows(passage.text, block)
         : parts(passage.text, block)) {
-        if (!hasWords.test(shown) || shown === heading) continue;
+        // A document without a heading has its first line for a title: it may well be a sentence that answers.
+        const repeatsHeading = shown === heading;
+        if (!hasWords.test(shown) || (repeatsHeading && !hasEnd.test(shown))) continue;
         if (isQuestion.test(quote)) {
           question = shown;
         } else if (block.kind === 'paragraph' && listed && /[:：]$/.test(shown)) {
           leadIn = shown;
         } else {
           const scored = [
-            heading && (hasEnd.test(heading) ? heading : `${heading}:`),
+            heading && !repeatsHeading && (hasEnd.test(heading) ? heading : `${heading}:`),
             leadIn,
             question,
             shown,

@@ -1,0 +1,39 @@
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { readConfig } from '../../config.ts';
+import { type Activities, createActivities } from '../../activities/index.ts';
+import { createLogger } from '../../logging.ts';
+import { createLocalEmbedder } from '../../providers/local/embedder.ts';
+import { createExtractiveProvider } from '../../providers/local/extractive.ts';
+import { createRetriever } from '../../retrieval/retriever.ts';
+import { createChunkIndex } from '../../stores/elasticsearch/chunk-index.ts';
+import { connectElasticsearch } from '../../stores/elasticsearch/client.ts';
+import { createDispatcher } from '../../temporal/dispatcher.ts';
+import type { TestEnvironment } from './environment.ts';
+
+// Failing tries are what these tests are about; they need no log.
+Runtime.install({ logger: new DefaultLogger('ERROR', () => {}) });
+
+/** The real activities in this process, with an Elasticsearch address of the test's choice. */
+export function wireActivities(
+  environment: TestEnvironment,
+  options: { elasticsearchUrl: string },
+): { activities: Activities; dispatcher: ReturnType<typeof createDispatcher>; close: () => Promise<void> } {
+  const { stores, temporal } = environment;
+  const logger = createLogger({ name: 'test', level: 'silent' });
+  const embeddings = createLocalEmbedder({ modelDir: readConfig().embeddingModelDir, threads: 1 });
+  const index = createChunkIndex(connectElasticsearch(options.elasticsearchUrl, {}), {
+    prefix: environment.indexPrefix,
+    space: embeddings,
+  });
+  const dispatcher = createDispatcher({ client: temporal, dispatches: stores.dispatches, logger });
+  const activities = createActivities({
+    stores,
+    index,
+    embeddings,
+    retriever: createRetriever({ embeddings, index, chunks: stores.chunks }),
+    generation: { local: createExtractiveProvider({ embeddings }) },
+    dispatcher,
+    logger,
+  });
+  return { activities, dispatcher, close: () => embeddings.close() };
+}
