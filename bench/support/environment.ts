@@ -1,5 +1,5 @@
 import { readConfig } from '../../config.ts';
-import { startServers } from '../../infra/local/stack.ts';
+import { startThrowAwayServers } from '../../infra/local/throwaway.ts';
 import { createTestEnvironment, type TestEnvironment } from '../../test/support/environment.ts';
 
 /** Runs a bench on servers of its own, with nothing else in them, and stops them afterwards. */
@@ -7,9 +7,8 @@ export async function onFreshServers(
   name: string,
   run: (environment: TestEnvironment) => Promise<void>,
 ): Promise<void> {
-  const servers = await startServers({
+  const servers = await startThrowAwayServers(`bench-${name}`, {
     home: readConfig().FRONTDESK_HOME,
-    ephemeral: `bench-${name}`,
     downloads: ['model'],
     onProgress: (line) => console.error(line),
   });

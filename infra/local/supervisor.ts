@@ -227,7 +227,9 @@ function supervise(
     async stop() {
       stopping = true;
       const identity = child?.pid === undefined ? undefined : identify(child.pid);
-      if (identity) await stopProcess(identity, { signal: plan.stopSignal, limitMs: plan.stopLimitMs });
+      // One that is still starting has nothing to finish, and may not listen to signals yet.
+      const limitMs = readyGeneration === generation ? plan.stopLimitMs : Math.min(plan.stopLimitMs, 1_500);
+      if (identity) await stopProcess(identity, { signal: plan.stopSignal, limitMs });
       rmSync(runFile, { force: true });
     },
   };

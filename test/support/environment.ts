@@ -44,6 +44,7 @@ export async function createTestEnvironment(servers: ProvidedContext['servers'])
     ELASTICSEARCH_URL: servers.elasticsearchUrl,
     ELASTICSEARCH_INDEX_PREFIX: prefix,
     SMTP_URL: servers.smtpUrl,
+    FRONTDESK_HOME: readConfig().FRONTDESK_HOME,
     LOG_LEVEL: 'info',
   };
   await setUpNamespace(

@@ -1,0 +1,69 @@
+// Records one history of each way that each workflow can end, for test/replay.int.test.ts. Run it when a workflow gains
+// a new way, under a new name: histories of released versions stay, because such workflows may still be running.
+//   node test/support/record-histories.ts
+import { access, writeFile } from 'node:fs/promises';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { onFreshServers } from '../../bench/support/environment.ts';
+import { createApiClient, eventually } from './api-client.ts';
+
+const folder = new URL('../histories/', import.meta.url);
+
+await onFreshServers('histories', async (environment) => {
+  const project = await environment.createProject();
+  const { url } = await environment.startApi();
+  const api = createApiClient(url, project.key);
+  let worker = await environment.startWorker();
+
+  async function save(name: string, workflowId: string): Promise<void> {
+    const handle = environment.temporal.workflow.getHandle(workflowId);
+    await handle.result().catch(() => {});
+    const file = new URL(`${name}.json`, folder);
+    if (
+      await access(file).then(
+        () => true,
+        () => false,
+      )
+    )
+      return;
+    const history = historyToJSON(await handle.fetchHistory());
+    await writeFile(file, `${JSON.stringify(JSON.parse(history), null, 1)}\n`);
+    console.log(name);
+  }
+  const ingestion = (documentId: string) => `ingest/${documentId}/v1`;
+
+  const ready = await api.upload('# Opening hours\n\nWe are open from ten to six.');
+  await api.ready(ready);
+  await save('ingest-document-ready', ingestion(ready));
+  const empty = await api.upload('...');
+  await save('ingest-document-failed', ingestion(empty));
+
+  const answered = await api.ask('When are you open?');
+  await save('chat-turn-answered', `turn/${answered.json.turnId}`);
+  const declined = await api.ask('Who painted the Mona Lisa?');
+  await save('chat-turn-declined', `turn/${declined.json.turnId}`);
+
+  // Without a worker the workflow is cancelled before it begins; the next worker finds both events.
+  worker.kill('SIGTERM');
+  await worker.exited;
+  const asked = api.ask('Is this cancelled?');
+  const turnId = await eventually(async () => {
+    const [row] = await environment.sql<{ id: string }[]>`
+      select id from turns where question = 'Is this cancelled?'
+        and not exists (select 1 from dispatches where workflow_id = 'turn/' || turns.id)`;
+    return row?.id;
+  });
+  await environment.temporal.workflow.getHandle(`turn/${turnId}`).cancel();
+  worker = await environment.startWorker();
+  await asked;
+  await save('chat-turn-cancelled', `turn/${turnId}`);
+
+  await api.call('DELETE', `/documents/${ready}`);
+  await save('delete-document', `delete/${ready}`);
+
+  // A worker that finds no Elasticsearch: the turn tries until its deadline.
+  worker.kill('SIGTERM');
+  await worker.exited;
+  await environment.startWorker({ ELASTICSEARCH_URL: 'http://127.0.0.1:1' });
+  const failed = await api.ask('Does this fail?');
+  await save('chat-turn-deadline', `turn/${failed.json.details.turnId}`);
+});
