@@ -1,10 +1,11 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { chunkText, embeddingText } from '../../domain/chunking.ts';
+import { embeddingText } from '../../domain/chunking.ts';
 import { ingestion as timing } from '../../domain/deadlines.ts';
 import type { IngestDocumentInput } from '../../domain/flows.ts';
 import type { DocumentVersion } from '../../stores/postgres/documents.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import type { ActivityDependencies } from '../index.ts';
+import { chunkLongText } from './chunker.ts';
 
 type IngestionDependencies = Pick<ActivityDependencies, 'stores' | 'index' | 'embeddings'>;
 
@@ -30,7 +31,7 @@ export function createIngestionActivities({ stores, index, embeddings }: Ingesti
         const { title, contentHash } = await versionOf(input);
         await stores.documents.progress(projectId, documentId, version, { step: 'chunking' });
         const text = new TextDecoder().decode(await stores.blobs.get(projectId, contentHash));
-        const chunks = chunkText(text).map((chunk) => ({
+        const chunks = (await chunkLongText(text, signal)).map((chunk) => ({
           ...chunk,
           embeddingText: embeddingText(title, chunk),
         }));

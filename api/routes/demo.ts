@@ -14,8 +14,8 @@ export function demoRoutes(app: App, demo: NonNullable<AppDependencies['settings
   app.get('/demo', async (_request, reply) => {
     const { widgetKey } = await demoKeys(demo.keysFile);
     const page = (await readFile(new URL('demo.html', folder), 'utf8'))
-      .replaceAll('{{widgetKey}}', widgetKey)
-      .replaceAll('{{temporalUiUrl}}', demo.temporalUiUrl);
+      .replace('{{widgetKey}}', () => escapeHtml(widgetKey))
+      .replace('{{temporalUiUrl}}', () => escapeHtml(demo.temporalUiUrl));
     return reply
       .header('content-type', 'text/html; charset=utf-8')
       .header('content-security-policy', "default-src 'self'; base-uri 'none'; form-action 'self'")
@@ -41,4 +41,11 @@ async function demoKeys(file: string): Promise<{ widgetKey: string }> {
       cause,
     });
   }
+}
+
+const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+
+/** For the inside of an element or of an attribute in double quotes. */
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => entities[character]!);
 }

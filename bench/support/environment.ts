@@ -10,12 +10,15 @@ export async function onFreshServers(
   const servers = await startThrowAwayServers(`bench-${name}`, {
     home: readConfig().FRONTDESK_HOME,
     downloads: ['model'],
+    // As `npm start` runs it: Temporal writes its histories to a file.
+    keepHistories: true,
     onProgress: (line) => console.error(line),
   });
   try {
     const environment = await createTestEnvironment(servers as never);
     try {
-      await run(environment);
+      const pids = Object.entries(servers.processes).map(([server, { pid }]) => [server, pid]);
+      await run(environment, Object.fromEntries(pids));
     } finally {
       await environment.close();
     }

@@ -12,20 +12,12 @@ const send = byId('send');
 const announcer = byId('announcer');
 const newConversation = byId('new-conversation');
 
-/** A value that the server put into the page; a placeholder that it left in place counts as absent. */
-function setting(name) {
-  const value = document.querySelector(`meta[name="frontdesk-${name}"]`)?.content.trim() ?? '';
-  return value.startsWith('{{') ? '' : value;
-}
-
-function webAddress(name) {
-  const value = setting(name);
-  return /^https?:\/\//.test(value) ? value.replace(/\/+$/, '') : '';
-}
+/** A value that the server put into the page. */
+const setting = (name) => document.querySelector(`meta[name="frontdesk-${name}"]`).content;
 
 const key = setting('key');
-const temporalUi = webAddress('temporal-ui');
-const mailbox = webAddress('mailbox');
+/** Empty where the server knows no address. */
+const temporalUi = setting('temporal-ui').replace(/\/+$/, '');
 const workflows = temporalUi && `${temporalUi}/namespaces/default/workflows`;
 
 const workflowUrl = (turnId) =>
@@ -165,7 +157,6 @@ function showBackstage() {
   };
   lastWorkflow = add('What happened in Temporal?', workflows);
   add('Temporal UI', temporalUi);
-  add('Mailbox', mailbox);
 }
 
 composer.addEventListener('submit', (event) => {

@@ -1,0 +1,184 @@
+// Chat turns: what durability costs, and how many turns two cores carry. One run, everything side by side.
+// Usage: node bench/turns.ts [--seconds 15] [--sustain 300] [--rate 15]
+import { parseArgs } from 'node:util';
+import { setTimeout } from 'node:timers/promises';
+import { createLocalEmbedder } from '../providers/local/embedder.ts';
+import { createExtractiveProvider } from '../providers/local/extractive.ts';
+import { createRetriever } from '../retrieval/retriever.ts';
+import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
+import { passagesPerTurn } from '../domain/chat.ts';
+import { projectSettings } from '../domain/projects.ts';
+import { createApiClient } from '../test/support/api-client.ts';
+import type { TestEnvironment } from '../test/support/environment.ts';
+import { cpuSeconds } from './support/cpu.ts';
+import { onFreshServers } from './support/environment.ts';
+import { ingestHelpCentre, questions } from './support/help-centre.ts';
+import { percentile, round } from './support/statistics.ts';
+import { stepsOf } from './support/turn-steps.ts';
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '15' },
+    sustain: { type: 'string', default: '300' },
+    rate: { type: 'string', default: '15' },
+  },
+});
+const levels = [1, 8, 32, 60];
+
+interface Timing {
+  turnId: string;
+  /** Milliseconds from the call. */
+  firstByte: number;
+  firstToken: number;
+  done: number;
+}
+
+await onFreshServers('turns', async (environment, servers) => {
+  const project = await environment.createProject();
+  const [api, worker] = await Promise.all([environment.startApi(), environment.startWorker()]);
+  const client = createApiClient(api.url, project.key);
+  await ingestHelpCentre(client);
+  const pids = { api: api.pid, worker: worker.pid, ...servers };
+  const ask = (n: number) => timedTurn(client, questions[n % questions.length]!);
+  const direct = await createDirectCall(environment, project.id);
+
+  for (let n = 0; n < 3 * questions.length; n++)
+    await Promise.all([ask(n), direct.firstToken(questions[n % questions.length]!)]);
+
+  console.log(
+    '\nFirst token: a durable turn over HTTP beside a direct call of the same retrieval and generation (ms)',
+  );
+  const pairs: { turn: Timing; direct: number }[] = [];
+  for (let n = 0; n < 200; n++) {
+    pairs.push({ direct: await direct.firstToken(questions[n % questions.length]!), turn: await ask(n) });
+  }
+  const row = (list: number[]) => ({
+    p50: round(percentile(list, 0.5), 1),
+    p95: round(percentile(list, 0.95), 1),
+  });
+  console.table({
+    'direct call': row(pairs.map((pair) => pair.direct)),
+    'durable turn': row(pairs.map((pair) => pair.turn.firstToken)),
+    'turn over direct, pair by pair': row(pairs.map((pair) => pair.turn.firstToken - pair.direct)),
+  });
+  await direct.close();
+
+  console.log('\nWhere the time of an idle turn goes (ms, median of 50, from the database and the history)');
+  console.table(
+    await stepsOf(
+      environment,
+      pairs.slice(-50).map((pair) => pair.turn.turnId),
+    ),
+  );
+
+  console.log(`\nTurns at once, ${values.seconds} s each; CPU in ms per turn`);
+  const table: Record<string, object> = {};
+  for (const level of levels)
+    table[`${level} at once`] = await closedLoop(level, Number(values.seconds) * 1000, ask, pids);
+  console.table(table);
+
+  if (Number(values.sustain) > 0) {
+    console.log(`\n${values.rate} turns a second for ${values.sustain} s`);
+    console.table([await openLoop(Number(values.rate), Number(values.sustain), ask)]);
+  }
+});
+
+async function timedTurn(client: ReturnType<typeof createApiClient>, message: string): Promise<Timing> {
+  const began = performance.now();
+  const timing: Timing = { turnId: '', firstByte: 0, firstToken: 0, done: 0 };
+  const since = () => performance.now() - began;
+  await client.stream('/v1/chat/turns', { message }, (line) => {
+    timing.turnId = line.turnId;
+    timing.firstByte ||= since();
+    if (line.type === 'token') timing.firstToken ||= since();
+    if (line.type === 'error') throw new Error(`${line.turnId}: ${line.message}`);
+    if (line.type === 'done') {
+      timing.done = since();
+      // A declined turn has no tokens: its reply is the first text.
+      timing.firstToken ||= timing.done;
+    }
+  });
+  if (timing.done === 0) throw new Error(`${timing.turnId} ended without a terminal frame`);
+  return timing;
+}
+
+/** The same work without workflows, queues or a network between the parts. */
+async function createDirectCall(environment: TestEnvironment, projectId: string) {
+  const embeddings = createLocalEmbedder({ modelDir: environment.config.embeddingModelDir, threads: 2 });
+  const index = createChunkIndex(environment.elasticsearch, {
+    prefix: environment.indexPrefix,
+    space: embeddings,
+  });
+  const retriever = createRetriever({ embeddings, index, chunks: environment.stores.chunks });
+  const provider = createExtractiveProvider({ embeddings });
+  const settings = projectSettings.parse({});
+  return {
+    async firstToken(question: string): Promise<number> {
+      const began = performance.now();
+      const passages = await retriever.search(projectId, { text: question, limit: passagesPerTurn });
+      const signal = new AbortController().signal;
+      for await (const _ of provider.generate({ question, passages, settings, signal })) break;
+      return performance.now() - began;
+    },
+    close: () => embeddings.close(),
+  };
+}
+
+/** `level` visitors who ask again as soon as they have their answer. */
+async function closedLoop(
+  level: number,
+  ms: number,
+  ask: (n: number) => Promise<Timing>,
+  pids: Record<string, number>,
+): Promise<object> {
+  const before = await cpuSeconds(pids);
+  const began = performance.now();
+  const timings: Timing[] = [];
+  let n = 0;
+  const visitor = async () => {
+    while (performance.now() - began < ms) timings.push(await ask(n++));
+  };
+  await Promise.all(Array.from({ length: level }, visitor));
+  const seconds = (performance.now() - began) / 1000;
+  const after = await cpuSeconds(pids);
+  const cpu = Object.keys(pids).map((name) => [
+    `cpu ${name}`,
+    round(((after[name]! - before[name]!) * 1000) / timings.length, 1),
+  ]);
+  return { 'turns/s': round(timings.length / seconds, 1), ...summary(timings), ...Object.fromEntries(cpu) };
+}
+
+/** Visitors who arrive at a fixed rate, however long the others wait. */
+async function openLoop(rate: number, seconds: number, ask: (n: number) => Promise<Timing>): Promise<object> {
+  const began = performance.now();
+  const asked: Promise<Timing | undefined>[] = [];
+  let lost = 0;
+  for (let n = 0; n < rate * seconds; n++) {
+    await setTimeout(Math.max(0, began + (n * 1000) / rate - performance.now()));
+    asked.push(
+      ask(n).catch((error: Error) => {
+        lost += 1;
+        console.error(error.message);
+        return undefined;
+      }),
+    );
+  }
+  const timings = (await Promise.all(asked)).filter((timing) => timing !== undefined);
+  return { turns: asked.length, lost, ...summary(timings) };
+}
+
+function summary(timings: readonly Timing[]): object {
+  const at = (field: 'firstByte' | 'firstToken' | 'done', share: number) =>
+    round(
+      percentile(
+        timings.map((timing) => timing[field]),
+        share,
+      ),
+    );
+  return {
+    'first byte p95': at('firstByte', 0.95),
+    'first token p50': at('firstToken', 0.5),
+    'first token p95': at('firstToken', 0.95),
+    'done p95': at('done', 0.95),
+  };
+}
