@@ -1,5 +1,5 @@
-import cors from '@fastify/cors';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import cors from '@fastify/cors';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
@@ -8,8 +8,8 @@ import type { Retriever } from '../retrieval/retriever.ts';
 import type { FrameListener } from '../stores/postgres/frames.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
-import { renderError } from './plugins/errors.ts';
 import { apiKeyAuthentication } from './plugins/api-keys.ts';
+import { renderError } from './plugins/errors.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { conversationRoutes } from './routes/conversations.ts';
 import { demoRoutes } from './routes/demo.ts';

@@ -2,6 +2,7 @@
 import { readConfig, required, temporalOptions } from '../config.ts';
 import { createLogger } from '../logging.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
+import { withQueryCache } from '../providers/query-cache.ts';
 import { createRetriever } from '../retrieval/retriever.ts';
 import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
@@ -22,7 +23,7 @@ const sql = connectPostgres(required(config, 'DATABASE_URL'), {
 const stores = createStores(sql);
 const client = createTemporalClient(temporalOptions(config));
 const dispatcher = createDispatcher({ client, dispatches: stores.dispatches, logger });
-const embeddings = createLocalEmbedder({ modelDir: config.embeddingModelDir, threads: 1 });
+const embeddings = withQueryCache(createLocalEmbedder({ modelDir: config.embeddingModelDir, threads: 1 }));
 const index = createChunkIndex(
   connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), { apiKey: config.ELASTICSEARCH_API_KEY }),
   { prefix: config.ELASTICSEARCH_INDEX_PREFIX, space: embeddings },

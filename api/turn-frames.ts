@@ -9,7 +9,7 @@ import type { Stores } from '../stores/postgres/index.ts';
  * Ends early, without a terminal frame, when the signal is aborted.
  */
 export async function* followTurn(
-  deps: { stores: Pick<Stores, 'turns' | 'frames'>; frameListener: FrameListener },
+  deps: { stores: Pick<Stores, 'turns'>; frameListener: FrameListener },
   turn: { projectId: string; turnId: string; conversationId: string },
   signal: AbortSignal,
 ): AsyncGenerator<Frame> {
@@ -20,16 +20,15 @@ export async function* followTurn(
   try {
     yield { turnId, attempt: 0, seq: 0, type: 'start', conversationId };
     while (!signal.aborted) {
-      // The row first: once it is terminal, every frame of its attempt has been written.
-      const row = await deps.stores.turns.get(projectId, turnId);
-      if (!row) return;
-      const frames = await deps.stores.frames.after(projectId, turnId, position);
-      for (const frame of frames) {
+      const seen = await deps.stores.turns.follow(projectId, turnId, position);
+      if (!seen) return;
+      for (const frame of seen.frames) {
         yield frame;
         position = frame;
       }
-      if (isTerminal(row.status)) {
-        yield terminalFrame(row);
+      if (isTerminal(seen.status)) {
+        const recorded = await deps.stores.turns.get(projectId, turnId);
+        if (recorded) yield terminalFrame(recorded);
         return;
       }
       await alarm.next(live.poll);

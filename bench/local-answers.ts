@@ -4,8 +4,8 @@
 // SQUAD.json: {docs:[{id,title,text}], questions:[{question,relevant:[id],answers:[text]}], unanswerable:[{question}]};
 // OFF-TOPIC.json: {questions:[text]}.
 import { readFile } from 'node:fs/promises';
-import { chunkText, embeddingText } from '../domain/chunking.ts';
 import { readConfig } from '../config.ts';
+import { chunkText, embeddingText } from '../domain/chunking.ts';
 import type { Passage } from '../providers/generation.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
 import { choose } from '../providers/local/extractive.ts';

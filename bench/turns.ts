@@ -1,13 +1,15 @@
 // Chat turns: what durability costs, and how many turns two cores carry. One run, everything side by side.
 // Usage: node bench/turns.ts [--seconds 15] [--sustain 300] [--rate 15]
-import { parseArgs } from 'node:util';
+
 import { setTimeout } from 'node:timers/promises';
-import { createLocalEmbedder } from '../providers/local/embedder.ts';
-import { createExtractiveProvider } from '../providers/local/extractive.ts';
-import { createRetriever } from '../retrieval/retriever.ts';
-import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
+import { parseArgs } from 'node:util';
 import { passagesPerTurn } from '../domain/chat.ts';
 import { projectSettings } from '../domain/projects.ts';
+import { createLocalEmbedder } from '../providers/local/embedder.ts';
+import { createExtractiveProvider } from '../providers/local/extractive.ts';
+import { withQueryCache } from '../providers/query-cache.ts';
+import { createRetriever } from '../retrieval/retriever.ts';
+import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { createApiClient } from '../test/support/api-client.ts';
 import type { TestEnvironment } from '../test/support/environment.ts';
 import { cpuSeconds } from './support/cpu.ts';
@@ -39,18 +41,20 @@ await onFreshServers('turns', async (environment, servers) => {
   const client = createApiClient(api.url, project.key);
   await ingestHelpCentre(client);
   const pids = { api: api.pid, worker: worker.pid, ...servers };
-  const ask = (n: number) => timedTurn(client, questions[n % questions.length]!);
+  // No two questions are the same, or a cache would be measured.
+  let asked = 0;
+  const question = (n: number) => `${questions[n % questions.length]} (${asked++})`;
+  const ask = (n: number) => timedTurn(client, question(n));
   const direct = await createDirectCall(environment, project.id);
 
-  for (let n = 0; n < 3 * questions.length; n++)
-    await Promise.all([ask(n), direct.firstToken(questions[n % questions.length]!)]);
+  for (let n = 0; n < 3 * questions.length; n++) await Promise.all([ask(n), direct.firstToken(question(n))]);
 
   console.log(
     '\nFirst token: a durable turn over HTTP beside a direct call of the same retrieval and generation (ms)',
   );
   const pairs: { turn: Timing; direct: number }[] = [];
   for (let n = 0; n < 200; n++) {
-    pairs.push({ direct: await direct.firstToken(questions[n % questions.length]!), turn: await ask(n) });
+    pairs.push({ direct: await direct.firstToken(question(n)), turn: await ask(n) });
   }
   const row = (list: number[]) => ({
     p50: round(percentile(list, 0.5), 1),
@@ -104,7 +108,9 @@ async function timedTurn(client: ReturnType<typeof createApiClient>, message: st
 
 /** The same work without workflows, queues or a network between the parts. */
 async function createDirectCall(environment: TestEnvironment, projectId: string) {
-  const embeddings = createLocalEmbedder({ modelDir: environment.config.embeddingModelDir, threads: 2 });
+  const embeddings = withQueryCache(
+    createLocalEmbedder({ modelDir: environment.config.embeddingModelDir, threads: 2 }),
+  );
   const index = createChunkIndex(environment.elasticsearch, {
     prefix: environment.indexPrefix,
     space: embeddings,

@@ -56,7 +56,10 @@ async function sweepOverdue({
     const status = await dispatcher.statusOf(workflowId);
     if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
     const message = `${reasons[status] ?? closedByItself}. Ask again.`;
-    const next = await stores.turns.recordFailure(projectId, turnId, { code: `WORKFLOW_${status}`, message });
+    const { next } = await stores.turns.recordFailure(projectId, turnId, {
+      code: `WORKFLOW_${status}`,
+      message,
+    });
     await stores.frames.notify(turnId);
     if (next) dispatcher.startSoon(next);
   }

@@ -4,8 +4,10 @@ import { createActivities } from '../activities/index.ts';
 import { readConfig, required, temporalOptions } from '../config.ts';
 import { stickyQueue, workerDrain } from '../domain/deadlines.ts';
 import type { TaskQueue } from '../domain/flows.ts';
+import { createLogger, temporalLogger } from '../logging.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
 import { createExtractiveProvider } from '../providers/local/extractive.ts';
+import { withQueryCache } from '../providers/query-cache.ts';
 import { createRetriever } from '../retrieval/retriever.ts';
 import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
@@ -15,7 +17,6 @@ import { connectionOptions, createTemporalClient, dataConverter } from '../tempo
 import { createDispatcher } from '../temporal/dispatcher.ts';
 import { startSweeps } from '../temporal/sweep.ts';
 import { workflowBundle } from './bundle.ts';
-import { createLogger, temporalLogger } from '../logging.ts';
 
 const config = readConfig();
 const logger = createLogger({ name: 'worker', level: config.LOG_LEVEL });
@@ -28,10 +29,11 @@ const sql = connectPostgres(required(config, 'DATABASE_URL'), {
   applicationName: 'frontdesk-worker',
 });
 const stores = createStores(sql);
-const embeddings = createLocalEmbedder({
+const model = createLocalEmbedder({
   modelDir: config.embeddingModelDir,
   threads: config.EMBEDDING_THREADS,
 });
+const embeddings = withQueryCache(model);
 const index = createChunkIndex(
   connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), { apiKey: config.ELASTICSEARCH_API_KEY }),
   { prefix: config.ELASTICSEARCH_INDEX_PREFIX, space: embeddings },
@@ -54,7 +56,7 @@ const activitySlots: Record<TaskQueue, number> = { chat: 100, ingestion: 16 };
 const [connection, bundle] = await Promise.all([
   connectWithPatience(),
   workflowBundle(`${config.FRONTDESK_HOME}/cache`, workerLogger),
-  embeddings.ready(),
+  model.ready(),
 ]);
 const workers = await Promise.all(
   config.WORKER_QUEUES.map((taskQueue) =>

@@ -32,16 +32,12 @@ export function createChatActivities({
   dispatcher,
   logger,
 }: ChatDependencies) {
-  const statusOf = async ({ projectId, turnId }: ChatTurnInput): Promise<{ status: TurnStatus }> => {
-    const turn = await stores.turns.get(projectId, turnId);
-    if (!turn) throw ApplicationFailure.nonRetryable('The turn no longer exists.', 'TURN_NOT_FOUND');
-    return { status: turn.status };
-  };
-
   return {
     /** Says whether the turn is still to be answered: a workflow may be started again after it was recorded. */
-    async openTurn(input: ChatTurnInput): Promise<{ status: TurnStatus }> {
-      return await statusOf(input);
+    async openTurn({ projectId, turnId }: ChatTurnInput): Promise<{ status: TurnStatus }> {
+      const turn = await stores.turns.get(projectId, turnId);
+      if (!turn) throw ApplicationFailure.nonRetryable('The turn no longer exists.', 'TURN_NOT_FOUND');
+      return { status: turn.status };
     },
 
     async retrievePassages({ projectId, turnId }: ChatTurnInput): Promise<RankedChunk[]> {
@@ -109,7 +105,7 @@ export function createChatActivities({
      */
     async recordTurn(input: ChatTurnInput, end: TurnEnd): Promise<{ status: TurnStatus }> {
       const { projectId, turnId } = input;
-      const next =
+      const { status, next } =
         end === 'cancelled'
           ? await stores.turns.recordCancelled(projectId, turnId)
           : 'attempt' in end
@@ -119,7 +115,7 @@ export function createChatActivities({
         logger.warn({ err: error, projectId, turnId }, 'readers were not notified');
       });
       if (next) dispatcher.startSoon(next);
-      return await statusOf(input);
+      return { status };
     },
   };
 }

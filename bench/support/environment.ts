@@ -2,10 +2,10 @@ import { readConfig } from '../../config.ts';
 import { startThrowAwayServers } from '../../infra/local/throwaway.ts';
 import { createTestEnvironment, type TestEnvironment } from '../../test/support/environment.ts';
 
-/** Runs a bench on servers of its own, with nothing else in them, and stops them afterwards. */
+/** Runs a bench on servers of its own, with nothing else in them, and stops them afterwards. `pids` are the servers'. */
 export async function onFreshServers(
   name: string,
-  run: (environment: TestEnvironment) => Promise<void>,
+  run: (environment: TestEnvironment, pids: Record<string, number>) => Promise<void>,
 ): Promise<void> {
   const servers = await startThrowAwayServers(`bench-${name}`, {
     home: readConfig().FRONTDESK_HOME,

@@ -46,8 +46,12 @@ export function createExtractiveProvider({
     }
     const unknown = [...new Set(sentences)].filter((text) => !known.has(text));
     // All as queries: the visitor waits for the sentences as well.
-    const vectors = await embeddings.embed([question, ...unknown], { purpose: 'query', signal });
-    for (const [at, text] of unknown.entries()) known.set(text, vectors[at + 1]!);
+    const options = { purpose: 'query', signal } as const;
+    const [[questionVector], vectors] = await Promise.all([
+      embeddings.embed([question], options),
+      unknown.length > 0 ? embeddings.embed(unknown, options) : [],
+    ]);
+    for (const [at, text] of unknown.entries()) known.set(text, vectors[at]!);
     for (const [text, vector] of known) {
       cache.delete(text);
       cache.set(text, vector);
@@ -56,7 +60,7 @@ export function createExtractiveProvider({
       if (cache.size <= cachedSentences) break;
       cache.delete(text);
     }
-    return { question: vectors[0]!, sentences: sentences.map((text) => known.get(text)!) };
+    return { question: questionVector!, sentences: sentences.map((text) => known.get(text)!) };
   }
 
   async function* generate({

@@ -3,7 +3,7 @@ import { ProviderError } from '../../domain/errors.ts';
 import { asProviderError, type Client, describe } from './client.ts';
 import type { Leg } from './fusion.ts';
 import { chunkIndexName, chunkIndexSettings } from './mapping.ts';
-import { bm25Query, type ChunkQuery, cosineOf, denseQuery } from './queries.ts';
+import { bm25Query, type ChunkQuery, cosineOf, denseQuery, scoresOf } from './queries.ts';
 
 export type ChunkIndex = ReturnType<typeof createChunkIndex>;
 
@@ -75,6 +75,7 @@ export function createChunkIndex(
       const operations = chunks.flatMap((chunk) => [
         { index: { _id: chunk.id } },
         {
+          chunk_id: chunk.id,
           project_id: projectId,
           document_id: chunk.documentId,
           live: true,
@@ -112,10 +113,8 @@ export function createChunkIndex(
           }
           return response.hits.hits;
         });
-        return {
-          bm25: new Map(bm25!.map((hit) => [hit._id!, hit._score!])),
-          dense: new Map(dense!.map((hit) => [hit._id!, cosineOf(hit._score!)])),
-        };
+        const cosines = [...scoresOf(dense!)].map(([id, score]) => [id, cosineOf(score)] as const);
+        return { bm25: scoresOf(bm25!), dense: new Map(cosines) };
       });
     },
 

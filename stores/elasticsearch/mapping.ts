@@ -24,6 +24,9 @@ export function chunkIndexSettings(
       // The text is read from PostgreSQL. Without a source a partial update fails, instead of losing the vector.
       _source: { enabled: false },
       properties: {
+        // The chunk's id again, as a column: a search that returns `_id` unpacks stored fields for every candidate, which
+        // takes four times as long as the rest of the search.
+        chunk_id: { type: 'keyword', index: false },
         project_id: { type: 'keyword' },
         document_id: { type: 'keyword' },
         live: { type: 'boolean' },

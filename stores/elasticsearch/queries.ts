@@ -19,7 +19,11 @@ const filterOf = (projectId: string): estypes.QueryDslQueryContainer[] => [
   { term: { live: true } },
 ];
 
-const idsOnly = { _source: false, track_total_hits: false } as const;
+const idsOnly: estypes.SearchSearchRequestBody = {
+  stored_fields: '_none_',
+  docvalue_fields: ['chunk_id'],
+  track_total_hits: false,
+};
 
 export function bm25Query({
   projectId,
@@ -65,3 +69,8 @@ export function denseQuery({
 
 /** Elasticsearch scores cosine similarity as (1 + cosine) / 2. */
 export const cosineOf = (score: number): number => 2 * score - 1;
+
+/** A leg's answer: the raw score of each chunk. */
+export function scoresOf(hits: readonly estypes.SearchHit[]): Map<string, number> {
+  return new Map(hits.map((hit) => [(hit.fields as { chunk_id: [string] }).chunk_id[0], hit._score!]));
+}

@@ -1,5 +1,5 @@
+import { type Dispatch, deleteDocumentDispatch, ingestDocumentDispatch } from '../../domain/flows.ts';
 import type { DocumentRecord, IngestionStep } from '../../domain/ingestion.ts';
-import { deleteDocumentDispatch, type Dispatch, ingestDocumentDispatch } from '../../domain/flows.ts';
 import { putBlob } from './blobs.ts';
 import type { Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';

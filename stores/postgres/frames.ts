@@ -32,21 +32,6 @@ export function createFrameStore(sql: Sql) {
       await sql`select pg_notify(${channel}, ${turnId})`;
     },
 
-    /** The frames after a position, of the newest attempt only, in order. */
-    async after(
-      projectId: string,
-      turnId: string,
-      position: { attempt: number; seq: number },
-    ): Promise<Frame[]> {
-      const rows = await sql<{ frame: Frame }[]>`
-        select frame from frames
-        where project_id = ${projectId} and turn_id = ${turnId}
-          and (attempt, seq) > (${position.attempt}, ${position.seq})
-          and attempt = (select max(attempt) from frames where turn_id = ${turnId})
-        order by seq`;
-      return rows.map((row) => row.frame);
-    },
-
     async removeOld(): Promise<void> {
       await sql`delete from frames where created_at < now() - ${live.retention} * interval '1 millisecond'`;
     },

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type ApiKey, type KeyEnvironment, type KeyKind, scopesOfKind } from '../../domain/auth.ts';
-import { newId } from './ids.ts';
 import type { Sql } from './client.ts';
+import { newId } from './ids.ts';
 
 export type KeyStore = ReturnType<typeof createKeyStore>;
 

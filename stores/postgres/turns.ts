@@ -1,4 +1,4 @@
-import type { ClosestDocument, Source, Turn, TurnStatus } from '../../domain/chat.ts';
+import type { ClosestDocument, Frame, Source, Turn, TurnStatus } from '../../domain/chat.ts';
 import { AppError } from '../../domain/errors.ts';
 import { chatTurnDispatch, type Dispatch } from '../../domain/flows.ts';
 import { type ProjectSettings, projectSettings } from '../../domain/projects.ts';
@@ -23,6 +23,12 @@ export interface AcceptedTurn {
   dispatch: Dispatch | undefined;
 }
 
+/** What is recorded of a turn now, and the dispatch of the conversation's next turn if one was queued. */
+export interface FinishedTurn {
+  status: TurnStatus;
+  next: Dispatch | undefined;
+}
+
 /** What generation produced, kept with its attempt until the workflow records it as the turn's outcome. */
 export interface Draft {
   outcome: 'answered' | 'declined' | 'cancelled';
@@ -39,15 +45,37 @@ export function createTurnStore(sql: Sql) {
     id, conversation_id, status, question, reply, sources, closest, confidence, prompt_tokens, completion_tokens,
     error_code, error_message, attempt, created_at, finished_at`;
 
-  /** Ends a running turn once. Later ends change nothing. Gives the conversation to its next queued turn. */
+  /**
+   * Ends a running turn once, as `end` says; a turn that has ended stays as it is. Then the conversation's next queued
+   * turn is running. The statements do not wait for one another's results, so they travel together.
+   */
   async function finish(
     projectId: string,
-    end: (tx: Query) => Promise<readonly { conversationId: string }[]>,
-  ): Promise<Dispatch | undefined> {
+    turnId: string,
+    end: (tx: Query) => Promise<unknown>,
+  ): Promise<FinishedTurn> {
     return await sql.begin(async (tx) => {
-      const [ended] = await end(tx);
-      if (!ended) return undefined;
-      return await startNext(tx, projectId, ended.conversationId);
+      const [, , [turn], [next]] = await Promise.all([
+        // A statement of its own: what comes after it sees the messages that were queued while this waited.
+        tx`select 1 from conversations c join turns t on t.conversation_id = c.id
+          where c.project_id = ${projectId} and t.id = ${turnId} for update of c`,
+        end(tx),
+        tx<{ status: TurnStatus; conversationId: string }[]>`
+          select status, conversation_id from turns where project_id = ${projectId} and id = ${turnId}`,
+        tx<{ id: string }[]>`
+          update turns set status = 'running', started_at = now()
+          where id = (select q.id from turns q join turns t on t.conversation_id = q.conversation_id
+              where t.project_id = ${projectId} and t.id = ${turnId} and q.status = 'queued'
+              order by q.position limit 1)
+            and not exists (select 1 from turns r
+              where r.conversation_id = turns.conversation_id and r.status = 'running')
+          returning id`,
+      ]);
+      if (!turn) throw new Error(`turn ${turnId} does not exist`);
+      if (!next) return { status: turn.status, next: undefined };
+      const dispatch = chatTurnDispatch({ projectId, conversationId: turn.conversationId, turnId: next.id });
+      await insertDispatch(tx, dispatch);
+      return { status: turn.status, next: dispatch };
     });
   }
 
@@ -95,6 +123,22 @@ export function createTurnStore(sql: Sql) {
       return row;
     },
 
+    /** The turn's status and the live frames of its newest attempt after a position, in order. */
+    async follow(
+      projectId: string,
+      turnId: string,
+      after: { attempt: number; seq: number },
+    ): Promise<{ status: TurnStatus; frames: Frame[] } | undefined> {
+      const [row] = await sql<{ status: TurnStatus; frames: Frame[] }[]>`
+        select t.status, coalesce(
+          (select json_agg(f.frame order by f.seq) from frames f
+            where f.project_id = t.project_id and f.turn_id = t.id
+              and (f.attempt, f.seq) > (${after.attempt}, ${after.seq})
+              and f.attempt = (select max(attempt) from frames where turn_id = t.id)), '[]') as frames
+        from turns t where t.project_id = ${projectId} and t.id = ${turnId}`;
+      return row;
+    },
+
     /** The turn's question and its project's settings. */
     async forGeneration(
       projectId: string,
@@ -126,33 +170,33 @@ export function createTurnStore(sql: Sql) {
         where project_id = ${projectId} and turn_id = ${turnId} and attempt = ${attempt}`;
     },
 
-    /** Records an attempt's draft as the turn's outcome. Returns the dispatch of the conversation's next turn. */
-    async recordDraft(projectId: string, turnId: string, attempt: number): Promise<Dispatch | undefined> {
+    /** Records an attempt's draft as the turn's outcome. */
+    async recordDraft(projectId: string, turnId: string, attempt: number): Promise<FinishedTurn> {
       return await finish(
         projectId,
-        (tx) => tx<{ conversationId: string }[]>`
+        turnId,
+        (tx) => tx`
           update turns t set status = a.outcome, reply = a.reply, sources = a.sources, closest = a.closest,
             confidence = a.confidence, prompt_tokens = a.prompt_tokens, completion_tokens = a.completion_tokens,
             attempt = a.attempt, finished_at = now()
           from turn_attempts a
           where t.project_id = ${projectId} and t.id = ${turnId} and t.status = 'running'
-            and a.turn_id = t.id and a.attempt = ${attempt} and a.outcome is not null
-          returning t.conversation_id`,
+            and a.turn_id = t.id and a.attempt = ${attempt} and a.outcome is not null`,
       );
     },
 
     /** Records that the turn was stopped, with what its last attempt had said. */
-    async recordCancelled(projectId: string, turnId: string): Promise<Dispatch | undefined> {
+    async recordCancelled(projectId: string, turnId: string): Promise<FinishedTurn> {
       return await finish(
         projectId,
-        (tx) => tx<{ conversationId: string }[]>`
+        turnId,
+        (tx) => tx`
           update turns t set status = 'cancelled', reply = coalesce(a.reply, ''), attempt = a.attempt,
             sources = coalesce(a.sources, '[]'), prompt_tokens = coalesce(a.prompt_tokens, 0),
             completion_tokens = coalesce(a.completion_tokens, 0), finished_at = now()
           from (select 1) as one left join lateral
             (select * from turn_attempts where turn_id = ${turnId} order by attempt desc limit 1) a on true
-          where t.project_id = ${projectId} and t.id = ${turnId} and t.status = 'running'
-          returning t.conversation_id`,
+          where t.project_id = ${projectId} and t.id = ${turnId} and t.status = 'running'`,
       );
     },
 
@@ -160,14 +204,14 @@ export function createTurnStore(sql: Sql) {
       projectId: string,
       turnId: string,
       failure: { code: string; message: string },
-    ): Promise<Dispatch | undefined> {
+    ): Promise<FinishedTurn> {
       return await finish(
         projectId,
-        (tx) => tx<{ conversationId: string }[]>`
+        turnId,
+        (tx) => tx`
           update turns set status = 'failed', error_code = ${failure.code}, error_message = ${failure.message},
             finished_at = now()
-          where project_id = ${projectId} and id = ${turnId} and status = 'running'
-          returning conversation_id`,
+          where project_id = ${projectId} and id = ${turnId} and status = 'running'`,
       );
     },
   };
@@ -197,21 +241,4 @@ async function conversationOf(tx: Query, projectId: string, turnId: string): Pro
   const [row] = await tx<{ conversationId: string }[]>`
     select conversation_id from turns where project_id = ${projectId} and id = ${turnId}`;
   return row!.conversationId;
-}
-
-async function startNext(
-  tx: Query,
-  projectId: string,
-  conversationId: string,
-): Promise<Dispatch | undefined> {
-  await tx`select 1 from conversations where project_id = ${projectId} and id = ${conversationId} for update`;
-  const [next] = await tx<{ id: string }[]>`
-    update turns set status = 'running', started_at = now()
-    where id = (select id from turns where conversation_id = ${conversationId} and status = 'queued'
-      order by position limit 1)
-    returning id`;
-  if (!next) return undefined;
-  const dispatch = chatTurnDispatch({ projectId, conversationId, turnId: next.id });
-  await insertDispatch(tx, dispatch);
-  return dispatch;
 }

@@ -1,0 +1,126 @@
+// Ingestion: chunks a second beside the embedder alone, memory, and what visitors notice of it meanwhile.
+// Usage: node bench/ingestion.ts [--chunks 20000]
+import { readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { chunkText, embeddingText } from '../domain/chunking.ts';
+import { createLocalEmbedder } from '../providers/local/embedder.ts';
+import { createApiClient } from '../test/support/api-client.ts';
+import type { TestEnvironment } from '../test/support/environment.ts';
+import { onFreshServers } from './support/environment.ts';
+import { ingestHelpCentre, questions } from './support/help-centre.ts';
+import { percentile, round } from './support/statistics.ts';
+
+const { values } = parseArgs({ options: { chunks: { type: 'string', default: '20000' } } });
+const wanted = Number(values.chunks);
+const chunksPerDocument = 250;
+
+await onFreshServers('ingestion', async (environment) => {
+  const documents = Array.from({ length: Math.ceil(wanted / chunksPerDocument) }, (_, n) => handbook(n));
+  const alone = await embedderAlone(environment, documents.slice(0, 8));
+  console.log(`The embedder alone: ${round(alone, 1)} chunks a second`);
+
+  const [shop, bulk] = [await environment.createProject(), await environment.createProject()];
+  const [api, worker] = await Promise.all([environment.startApi(), environment.startWorker()]);
+  const visitor = createApiClient(api.url, shop.key);
+  const integrator = createApiClient(api.url, bulk.key);
+  await ingestHelpCentre(visitor);
+  for (const question of questions) await firstToken(visitor, question);
+  const idle = await firstTokens(visitor, 30);
+
+  // First alone, for the rate; then again with visitors, who take processor time of their own.
+  const memory: number[] = [];
+  const half = Math.ceil(documents.length / 2);
+  const quiet = await ingest(integrator, documents.slice(0, half), async () => {
+    memory.push(await residentMegabytes(worker.pid));
+  });
+  const meanwhile: number[] = [];
+  const visited = await ingest(integrator, documents.slice(half), async () => {
+    memory.push(await residentMegabytes(worker.pid));
+    meanwhile.push(...(await firstTokens(visitor, 3)));
+  });
+  console.table({
+    'chunks a second': { value: round(quiet.rate, 1) },
+    'share of the embedder alone': { value: round(quiet.rate / alone, 2) },
+    chunks: { value: quiet.chunks + visited.chunks },
+    'worker memory at the start, MB': { value: memory[0] },
+    'worker memory at most, MB': { value: Math.max(...memory) },
+    'first token idle, p50 ms': { value: round(percentile(idle, 0.5)) },
+    'first token meanwhile, p50 ms': { value: round(percentile(meanwhile, 0.5)) },
+    'meanwhile over idle': { value: round(percentile(meanwhile, 0.5) / percentile(idle, 0.5), 1) },
+  });
+});
+
+/** Uploads all at once and waits until all are ready, with `watch` about every second meanwhile. */
+async function ingest(
+  client: ReturnType<typeof createApiClient>,
+  documents: readonly string[],
+  watch: () => Promise<void>,
+): Promise<{ chunks: number; rate: number }> {
+  const began = performance.now();
+  let ready = false;
+  const watching = (async () => {
+    while (!ready) {
+      await watch();
+      await setTimeout(1_000);
+    }
+  })();
+  const ids = await Promise.all(documents.map((content) => client.upload(content)));
+  let chunks = 0;
+  for (const id of ids) chunks += (await client.ready(id, 3_600_000)).chunks;
+  const rate = chunks / ((performance.now() - began) / 1000);
+  ready = true;
+  await watching;
+  return { chunks, rate };
+}
+
+/** A text of its own, of about `chunksPerDocument` chunks. */
+function handbook(n: number): string {
+  const sections = Array.from({ length: chunksPerDocument }, (_, section) => {
+    const code = `${n}-${section}`;
+    return (
+      `## Part ${code}\n\nPart ${code} is made for lamps of series ${section}. It costs ${n + section} euros and is sent ` +
+      `within ${(section % 9) + 1} working days. To replace it, switch the lamp off, let it cool for ten minutes, loosen ` +
+      `the two screws below the shade and pull part ${code} out towards you.`
+    );
+  });
+  return `# Spare parts, volume ${n}\n\n${sections.join('\n\n')}`;
+}
+
+async function embedderAlone(environment: TestEnvironment, documents: readonly string[]): Promise<number> {
+  const { embeddingModelDir: modelDir, EMBEDDING_THREADS: threads } = environment.config;
+  const embedder = createLocalEmbedder({ modelDir, threads });
+  await embedder.ready();
+  const texts = documents.flatMap((text) =>
+    chunkText(text).map((chunk) => embeddingText('Spare parts', chunk)),
+  );
+  await embedder.embed(texts.slice(0, 100), { purpose: 'document' });
+  const began = performance.now();
+  await embedder.embed(texts, { purpose: 'document' });
+  const seconds = (performance.now() - began) / 1000;
+  await embedder.close();
+  return texts.length / seconds;
+}
+
+async function firstTokens(client: ReturnType<typeof createApiClient>, count: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let n = 0; n < count; n++) {
+    times.push(await firstToken(client, `${questions[n % questions.length]} (${Math.random()})`));
+  }
+  return times;
+}
+
+async function firstToken(client: ReturnType<typeof createApiClient>, message: string): Promise<number> {
+  const began = performance.now();
+  let first = 0;
+  await client.stream('/v1/chat/turns', { message }, (line) => {
+    if (line.type === 'token' || line.type === 'done') first ||= performance.now() - began;
+  });
+  return first;
+}
+
+/** Resident set size (Linux). */
+async function residentMegabytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024);
+}
