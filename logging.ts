@@ -6,7 +6,14 @@ export function createLogger(options: { name: string; level: string }): Logger {
   return pino({
     name: options.name,
     level: options.level,
-    redact: ['req.headers', 'err.query', 'err.parameters', 'err.detail', 'err.args', 'err.meta'],
+    serializers: {
+      // No address of the visitor, and no query, which may hold anything.
+      req: (request: { method: string; url: string }) => ({
+        method: request.method,
+        path: request.url.split('?', 1)[0],
+      }),
+    },
+    redact: ['err.query', 'err.parameters', 'err.detail', 'err.args', 'err.meta'],
   });
 }
 

@@ -64,8 +64,8 @@ export async function createApp(deps: AppDependencies): Promise<App> {
     bodyLimit: 1024 * 1024,
     requestIdHeader: false,
     genReqId: () => crypto.randomUUID(),
-    // Streams that are still open must not hold up a restart.
-    forceCloseConnections: true,
+    // When closing, answers under way are finished; connections that only wait are closed.
+    forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
   }).withTypeProvider<ZodTypeProvider>();
 

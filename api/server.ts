@@ -1,5 +1,6 @@
 // The API: validates, records, starts workflows and streams answers. Stateless; run as many as you like.
 import { readConfig, required, temporalOptions } from '../config.ts';
+import { apiDrain } from '../domain/deadlines.ts';
 import { createLogger } from '../logging.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
 import { withQueryCache } from '../providers/query-cache.ts';
@@ -53,6 +54,8 @@ await app.listen({ host: config.HOST, port: config.PORT });
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, async () => {
     logger.info({ signal }, 'stopping');
+    // A stream may last as long as a turn. Its client comes back to another process: the turn goes on meanwhile.
+    setTimeout(() => app.server.closeAllConnections(), apiDrain).unref();
     await app.close();
     await Promise.all([client.connection.close(), embeddings.close(), sql.end({ timeout: 5 })]);
   });

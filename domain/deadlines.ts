@@ -59,6 +59,8 @@ export const overdue = {
 
 /** A worker finds out this soon that another worker's sticky queue is orphaned. */
 export const stickyQueue = 1_000;
+/** An API that was told to stop finishes the answers under way within this; then it closes their connections. */
+export const apiDrain = 10_000;
 /** A worker that was told to stop finishes what it has begun within this. */
 export const workerDrain = 15_000;
 

@@ -66,7 +66,7 @@ export async function fillProject(
         documentId,
         version: 1,
         ordinal,
-        headingPath: sql.array<string>([], 25),
+        headingPath: sql.array([], 1009),
         text,
         startOffset: 0,
         endOffset: text.length,
