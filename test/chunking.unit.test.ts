@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type Chunk, chunkText, embeddingText, plainText, sentences } from '../domain/chunking.ts';
+import { type Chunk, chunkText, embeddingText } from '../domain/chunking.ts';
+import { plainText } from '../domain/markdown.ts';
+import { sentences } from '../domain/sentences.ts';
 
 const limits = { maxCharacters: 120, targetCharacters: 90 };
 const sentencesOf = (text: string) =>

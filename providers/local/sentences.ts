@@ -1,5 +1,5 @@
 // Which sentences of the passages answer a question: what they are, and how strongly each speaks for itself.
-import { type Block, blocks, plainText, units } from '../../domain/chunking.ts';
+import { type Block, blocks, plainText, units } from '../../domain/markdown.ts';
 import type { Passage } from '../generation.ts';
 
 export interface Sentence {
