@@ -70,13 +70,13 @@ const screenshot = (name: string) => page.screenshot({ path: join(screenshots, `
 const focused = () => page.locator(':focus');
 const lastTurn = () => page.locator('.turn').last();
 
-/** Presses Tab until the focus is on what the selector finds. */
-async function tabTo(selector: string): Promise<void> {
+/** Presses the key until the focus is on what the selector finds. */
+async function tabTo(selector: string, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
   for (let presses = 0; presses < 25; presses++) {
-    await page.keyboard.press('Tab');
-    if (await focused().evaluate((element, wanted) => element.matches(wanted), selector)) return;
+    await page.keyboard.press(key);
+    if ((await page.locator(`${selector}:focus`).count()) > 0) return;
   }
-  throw new Error(`Tab does not reach ${selector}`);
+  throw new Error(`${key} does not reach ${selector}`);
 }
 
 /** Types a question and sends it with Enter. The focus stays in the field. */
@@ -87,37 +87,33 @@ async function ask(question: string): Promise<void> {
 }
 
 /** The text of the last answer once it is complete. */
-async function answerText(): Promise<string> {
-  await page.waitForSelector('.turn:last-of-type .answer:not(.streaming)', { timeout: 30_000 });
-  return await lastTurn().locator('.answer-text').innerText();
+async function answerText(): Promise<string | null> {
+  await lastTurn().locator('.answer:not(.streaming)').waitFor();
+  return await lastTurn().locator('.answer-text').textContent();
 }
 
 test('a question is answered while the visitor watches, with the source and its quote', async () => {
-  await page.evaluate(() => {
-    const seen: string[] = [];
-    Object.assign(window, { seen });
+  await page.evaluate(`
+    var seen = [];
     new MutationObserver(() => {
       const text = document.querySelector('.answer.streaming .answer-text')?.textContent;
       if (text && text !== seen.at(-1)) seen.push(text);
-    }).observe(document.body, { subtree: true, childList: true, characterData: true });
-  });
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });`);
 
   await ask('What does shipping to Norway cost?');
   const text = await answerText();
   expect(text).toContain('€19.90');
-  const seen = await page.evaluate(() => (window as unknown as { seen: string[] }).seen);
   // The first words came before the rest.
+  const seen = await page.evaluate<string[]>('seen');
   expect(seen.length).toBeGreaterThan(1);
-  expect(seen[0]!.length).toBeLessThan(text.length);
-  expect(text.startsWith(seen[0]!.trim())).toBe(true);
-  expect(await page.locator('#announcer').innerText()).toBe(text);
+  expect(text?.startsWith(seen[0]!)).toBe(true);
+  expect(await page.locator('#announcer').textContent()).toBe(text);
   expect(await focused().getAttribute('id')).toBe('question');
 
-  await page.keyboard.press('Shift+Tab');
-  await tabTo('.source summary');
-  expect(await focused().innerText()).toContain('Shipping and delivery');
+  await tabTo('.source summary', 'Shift+Tab');
+  expect(await focused().textContent()).toContain('Shipping and delivery');
   await page.keyboard.press('Enter');
-  const quote = await page.locator('.source[open] blockquote').first().innerText();
+  const quote = await page.locator('.source[open] blockquote').first().textContent();
   expect(await readFile(new URL('shipping.md', articles), 'utf8')).toContain(quote);
   expect(quote).toContain('19.90');
 
@@ -128,7 +124,7 @@ test('a question is answered while the visitor watches, with the source and its 
 
 test('a question that the articles do not answer is declined, with what came closest', async () => {
   await ask('Who painted the ceiling of the Sistine Chapel?');
-  expect(await lastTurn().locator('.notice').innerText()).toContain("I don't know");
+  expect(await lastTurn().locator('.notice').textContent()).toContain("I don't know");
   expect(await lastTurn().locator('.source').count()).toBe(0);
   expect(await lastTurn().locator('.notice li').count()).toBeGreaterThan(0);
   await screenshot('demo-declined');
@@ -136,16 +132,16 @@ test('a question that the articles do not answer is declined, with what came clo
 
 test('a suggestion is asked with Enter, and the conversation survives a reload', async () => {
   await tabTo('.suggestion');
-  const suggestion = await focused().innerText();
+  const suggestion = await focused().textContent();
   await page.keyboard.press('Enter');
   const text = await answerText();
   expect(text).toContain('10:00 to 18:00');
 
   await page.reload();
-  expect(await lastTurn().locator('.question').innerText()).toBe(suggestion);
-  expect(await lastTurn().locator('.answer-text').innerText()).toBe(text);
+  expect(await lastTurn().locator('.question').textContent()).toBe(suggestion);
+  expect(await lastTurn().locator('.answer-text').textContent()).toBe(text);
   await ask('How long is the warranty of a lamp?');
-  expect(await answerText()).toContain('3 years');
+  expect(await answerText()).toContain('three years for lamps');
   const [row] = await environment.sql`select max(position)::int as position, count(*)::int as turns
     from turns group by conversation_id order by count(*) desc limit 1`;
   expect(row!.turns).toBe(2);
@@ -169,7 +165,7 @@ test('markup in a question stays text', async () => {
   const markup = '<img src=x onerror="alert(1)"> <script>alert(2)</script> shipping to Norway?';
   await ask(markup);
   await answerText();
-  expect(await lastTurn().locator('.question').innerText()).toBe(markup);
+  expect(await lastTurn().locator('.question').textContent()).toBe(markup);
   expect(await page.locator('.log img, .log script').count()).toBe(0);
 });
 
@@ -179,10 +175,7 @@ test('fits a phone, in dark colours as well', async () => {
   await ask('What does shipping to Norway cost?');
   await answerText();
   await page.locator('.source summary').first().click();
-  const { width, wide } = await page.evaluate(() => ({
-    width: document.documentElement.clientWidth,
-    wide: document.documentElement.scrollWidth,
-  }));
-  expect(wide).toBe(width);
+  const width = await page.evaluate<number>('document.documentElement.scrollWidth');
+  expect(width).toBe(360);
   await screenshot('demo-phone-dark');
 });
