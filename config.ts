@@ -90,6 +90,10 @@ export const temporalOptions = (config: Config) => ({
   apiKey: config.TEMPORAL_API_KEY,
 });
 
+/** Where the Temporal Web UI shows this namespace; empty where no address is set. */
+export const temporalNamespaceUrl = ({ TEMPORAL_UI_URL, TEMPORAL_NAMESPACE }: Config) =>
+  TEMPORAL_UI_URL ? `${TEMPORAL_UI_URL.replace(/\/+$/, '')}/namespaces/${TEMPORAL_NAMESPACE}` : '';
+
 /** Returns the value, or throws an Error that says which variable to set: for processes that cannot do without it. */
 export function required<K extends keyof Config>(config: Config, name: K): NonNullable<Config[K]> {
   const value = config[name];

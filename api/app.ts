@@ -33,7 +33,7 @@ export interface AppDependencies {
     /** Largest decoded document, in bytes. */
     maxContentBytes: number;
     /** Undefined in production: there is no demo page. */
-    demo: { keysFile: string; temporalUiUrl: string } | undefined;
+    demo: { keysFile: string; namespaceUrl: string } | undefined;
   };
 }
 

@@ -1,5 +1,5 @@
 // The API: validates, records, starts workflows and streams answers. Stateless; run as many as you like.
-import { readConfig, required, temporalOptions } from '../config.ts';
+import { readConfig, required, temporalNamespaceUrl, temporalOptions } from '../config.ts';
 import { apiDrain } from '../domain/deadlines.ts';
 import { createLogger } from '../logging.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
@@ -46,7 +46,7 @@ const app = await createApp({
     demo:
       config.NODE_ENV === 'production'
         ? undefined
-        : { keysFile: config.demoKeysFile, temporalUiUrl: config.TEMPORAL_UI_URL ?? '' },
+        : { keysFile: config.demoKeysFile, namespaceUrl: temporalNamespaceUrl(config) },
   },
 });
 await app.listen({ host: config.HOST, port: config.PORT });

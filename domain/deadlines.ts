@@ -63,17 +63,25 @@ export const stickyQueue = 1_000;
 export const apiDrain = 10_000;
 /** A worker that was told to stop finishes what it has begun within this. */
 export const workerDrain = 15_000;
+/** Then, after this much more, it ends with what is still under way: another worker takes that over. */
+export const workerForce = 5_000;
 
 export const live = {
   /** Notifications can be lost: readers look again this often. */
   poll: 1_000,
-  /** Proxies close silent connections: a stream says something this often. */
-  keepAlive: 15_000,
   /** Frames are kept this long after they were written. */
   retention: 10 * 60 * 1000,
+  /** How often those that are older are removed. */
+  sweepEvery: 60_000,
 } as const;
 
 /** POST /chat waits for its turn as long as a turn may last, and a little for recording it. */
 export const chatWait = turn.deadline + 15_000;
 
 export const elasticsearch = { search: 5_000, write: 60_000 } as const;
+
+/** Opening a connection to PostgreSQL; a query then fails, and its caller decides. */
+export const postgresConnect = 5_000;
+
+/** A server that does not answer /ready's question within this counts as down. */
+export const probe = 2_000;

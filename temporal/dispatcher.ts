@@ -5,7 +5,7 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import type { Logger } from 'pino';
-import { dispatch as timing, turn } from '../domain/deadlines.ts';
+import { dispatch as timing, probe, turn } from '../domain/deadlines.ts';
 import { type Dispatch, taskQueueOf } from '../domain/flows.ts';
 import type { DispatchStore } from '../stores/postgres/dispatches.ts';
 import { searchAttributesOf } from './search-attributes.ts';
@@ -77,7 +77,7 @@ export function createDispatcher(deps: {
     },
 
     async ping(): Promise<void> {
-      await client.connection.withDeadline(Date.now() + 2_000, () =>
+      await client.connection.withDeadline(Date.now() + probe, () =>
         client.workflowService.getSystemInfo({}),
       );
     },

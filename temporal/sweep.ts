@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { dispatch as dispatchTiming, overdue as overdueTiming } from '../domain/deadlines.ts';
+import { dispatch as dispatchTiming, live, overdue as overdueTiming } from '../domain/deadlines.ts';
 import { ingestWorkflowId, turnWorkflowId } from '../domain/flows.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -18,7 +18,7 @@ export function startSweeps(deps: {
   const sweeps = [
     repeat(dispatchTiming.sweepEvery, 'dispatches', deps.logger, () => sweepDispatches(deps)),
     repeat(overdueTiming.sweepEvery, 'overdue rows', deps.logger, () => sweepOverdue(deps)),
-    repeat(60_000, 'old frames', deps.logger, () => deps.stores.frames.removeOld()),
+    repeat(live.sweepEvery, 'old frames', deps.logger, () => deps.stores.frames.removeOld()),
   ];
   return async () => {
     await Promise.all(sweeps.map((stop) => stop()));

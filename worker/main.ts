@@ -2,7 +2,7 @@
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
 import { readConfig, required, temporalOptions } from '../config.ts';
-import { stickyQueue, workerDrain } from '../domain/deadlines.ts';
+import { stickyQueue, workerDrain, workerForce } from '../domain/deadlines.ts';
 import type { TaskQueue } from '../domain/flows.ts';
 import { createLogger, temporalLogger } from '../logging.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
@@ -70,7 +70,7 @@ const workers = await Promise.all(
       maxConcurrentActivityTaskExecutions: activitySlots[taskQueue],
       stickyQueueScheduleToStartTimeout: stickyQueue,
       shutdownGraceTime: workerDrain,
-      shutdownForceTime: workerDrain + 5_000,
+      shutdownForceTime: workerDrain + workerForce,
     }),
   ),
 );

@@ -15,7 +15,7 @@ export function demoRoutes(app: App, demo: NonNullable<AppDependencies['settings
     const { widgetKey } = await demoKeys(demo.keysFile);
     const page = (await readFile(new URL('demo.html', folder), 'utf8'))
       .replace('{{widgetKey}}', () => escapeHtml(widgetKey))
-      .replace('{{temporalUiUrl}}', () => escapeHtml(demo.temporalUiUrl));
+      .replace('{{namespaceUrl}}', () => escapeHtml(demo.namespaceUrl));
     return reply
       .header('content-type', 'text/html; charset=utf-8')
       .header('content-security-policy', "default-src 'self'; base-uri 'none'; form-action 'self'")

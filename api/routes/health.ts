@@ -1,3 +1,4 @@
+import { probe as timeout } from '../../domain/deadlines.ts';
 import type { App, AppDependencies } from '../app.ts';
 
 type State = { status: 'up' } | { status: 'down'; reason: string };
@@ -21,7 +22,9 @@ async function stateOf(probe: () => Promise<void>): Promise<State> {
   try {
     await Promise.race([
       probe(),
-      new Promise((_, reject) => setTimeout(() => reject(new Error('no answer within 2 s')), 2_000).unref()),
+      new Promise((_, reject) =>
+        setTimeout(() => reject(new Error(`no answer within ${timeout / 1000} s`)), timeout).unref(),
+      ),
     ]);
     return { status: 'up' };
   } catch (error) {

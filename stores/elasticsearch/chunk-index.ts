@@ -1,7 +1,9 @@
-import { elasticsearch as timeouts } from '../../domain/deadlines.ts';
+import type { estypes } from '@elastic/elasticsearch';
+import { elasticsearch as timeouts, probe } from '../../domain/deadlines.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import { asProviderError, type Client, describe } from './client.ts';
 import type { Leg } from './fusion.ts';
+import { blocksIn, differencesBetween, type IndexInspection } from './inspection.ts';
 import { chunkIndexName, chunkIndexSettings } from './mapping.ts';
 import { bm25Query, type ChunkQuery, cosineOf, denseQuery, scoresOf } from './queries.ts';
 
@@ -129,10 +131,114 @@ export function createChunkIndex(
       });
     },
 
+    /** Makes all that was written visible to searches now. */
+    async refresh(): Promise<void> {
+      await asProviderError(() => client.indices.refresh({ index }, { requestTimeout: timeouts.write }));
+    },
+
+    /** Removes the index with all it holds. It can be rebuilt from PostgreSQL (`frontdesk rebuild-index`). */
+    async drop(): Promise<void> {
+      await asProviderError(() =>
+        client.indices.delete({ index, ignore_unavailable: true }, { requestTimeout: timeouts.write }),
+      );
+    },
+
+    /** The next chunks of all projects, in the order of their ids. Sees what a search can find now. */
+    async scan(after: string | undefined, size: number): Promise<{ id: string; projectId: string }[]> {
+      return await asProviderError(async () => {
+        const result = await client.search(
+          {
+            index,
+            size,
+            stored_fields: '_none_',
+            docvalue_fields: ['chunk_id', 'project_id'],
+            track_total_hits: false,
+            // By a column of our own: sorting by `_id` is off by default, as it takes memory for every document.
+            sort: [{ chunk_id: 'asc' }],
+            query: { exists: { field: 'chunk_id' } },
+            ...(after === undefined ? {} : { search_after: [after] }),
+          },
+          { requestTimeout: timeouts.write },
+        );
+        return result.hits.hits.map(({ fields }) => {
+          const { chunk_id: id, project_id: projectId } = fields as Record<string, [string]>;
+          return { id: id![0], projectId: projectId![0] };
+        });
+      });
+    },
+
+    /** Of these chunks, those that are in the index now, whether or not a search finds them yet. */
+    async existing(chunks: readonly { id: string; projectId: string }[]): Promise<Set<string>> {
+      if (chunks.length === 0) return new Set();
+      return await asProviderError(async () => {
+        const { docs } = await client.mget(
+          {
+            index,
+            docs: chunks.map(({ id, projectId }) => ({ _id: id, routing: projectId, _source: false })),
+          },
+          { requestTimeout: timeouts.write },
+        );
+        return new Set(docs.flatMap((found) => ('found' in found && found.found ? [found._id] : [])));
+      });
+    },
+
+    /** How many chunks a search can find now in each project. */
+    async countByProject(): Promise<Map<string, number>> {
+      const counts = new Map<string, number>();
+      let after: { project: string } | undefined;
+      do {
+        const page = await asProviderError(() =>
+          client.search<unknown, { projects: estypes.AggregationsCompositeAggregate }>(
+            {
+              index,
+              size: 0,
+              aggregations: {
+                projects: {
+                  composite: {
+                    size: 1_000,
+                    sources: [{ project: { terms: { field: 'project_id' } } }],
+                    ...(after ? { after } : {}),
+                  },
+                },
+              },
+            },
+            { requestTimeout: timeouts.write },
+          ),
+        );
+        const projects = page.aggregations!.projects;
+        for (const { key, doc_count } of projects.buckets as estypes.AggregationsCompositeBucket[]) {
+          counts.set(key.project as string, doc_count);
+        }
+        after = projects.after_key as typeof after;
+      } while (after);
+      return counts;
+    },
+
+    /** The cluster's health and blocks, and how the index differs from what `ensure` would create. */
+    async inspect(): Promise<IndexInspection> {
+      return await asProviderError(async () => {
+        const wait = { requestTimeout: timeouts.search };
+        const health = await client.cluster.health({ timeout: '1s' }, wait);
+        const cluster = await client.cluster.getSettings({ flat_settings: true }, wait);
+        const exists = await client.indices.exists({ index }, wait);
+        const found = exists
+          ? await client.indices.get({ index, features: ['mappings', 'settings'], flat_settings: true }, wait)
+          : {};
+        const { mappings, settings } = Object.values(found)[0] ?? {};
+        const expected = chunkIndexSettings(options.space.dimensions).mappings;
+        return {
+          status: health.status,
+          exists,
+          blocks: [...blocksIn(cluster.persistent), ...blocksIn(cluster.transient), ...blocksIn(settings)],
+          differences: exists ? differencesBetween(expected, mappings, 'mapping') : [],
+        };
+      });
+    },
+
     /** Rejects when the cluster does not answer, or cannot serve the index. */
     async ping(): Promise<void> {
       await asProviderError(async () => {
-        const health = await client.cluster.health({ timeout: '1s' }, { requestTimeout: 2_000 });
+        const health = await client.cluster.health({ timeout: '1s' }, { requestTimeout: probe });
         if (health.status === 'red')
           throw new ProviderError('Elasticsearch', 'cluster is red', { retryable: true });
       });

@@ -1,4 +1,5 @@
 import postgres from 'postgres';
+import { postgresConnect } from '../../domain/deadlines.ts';
 
 export type Sql = postgres.Sql;
 /** A connection or a transaction: what a query needs. */
@@ -14,7 +15,7 @@ export function connectPostgres(
 ): Sql {
   return postgres(url, {
     max: options.poolSize,
-    connect_timeout: 5,
+    connect_timeout: postgresConnect / 1000,
     idle_timeout: 60,
     connection: { application_name: options.applicationName },
     transform: { column: { from: postgres.toCamel, to: postgres.fromCamel }, undefined: null },

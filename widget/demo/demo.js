@@ -18,7 +18,7 @@ const setting = (name) => document.querySelector(`meta[name="frontdesk-${name}"]
 const key = setting('key');
 /** Empty where the server knows no address. */
 const temporalUi = setting('temporal-ui').replace(/\/+$/, '');
-const workflows = temporalUi && `${temporalUi}/namespaces/default/workflows`;
+const workflows = temporalUi && `${temporalUi}/workflows`;
 
 const workflowUrl = (turnId) =>
   workflows && turnId ? `${workflows}/${encodeURIComponent(`turn/${turnId}`)}` : undefined;
