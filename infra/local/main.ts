@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, readConfig } from '../../config.ts';
 import { planApi, planWorker, runStep } from './apps.ts';
+import { removeEnvironment, saveEnvironment } from './environment-file.ts';
 import { isLock, takeLock } from './lock.ts';
 import { choosePorts, requirePort } from './ports.ts';
 import { type ServerUrls, startServers } from './stack.ts';
@@ -31,6 +32,7 @@ try {
   process.on('exit', () => {
     // However this process ends: what it started must not stay behind.
     supervisor.killNow();
+    removeEnvironment(config.FRONTDESK_HOME);
     lock.release();
   });
   const shutdown = stopOnSignal(supervisor);
@@ -62,6 +64,7 @@ async function start(config: Config, supervisor: Supervisor, signal: AbortSignal
     signal,
   });
   const env = environment(config, servers, port);
+  saveEnvironment(config.FRONTDESK_HOME, env);
   const step = { onLine: say, signal };
   await runStep('infra/migrate.ts', env, step);
 

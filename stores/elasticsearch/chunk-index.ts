@@ -47,7 +47,8 @@ export function createChunkIndex(
         const status = item.status ?? 500;
         const type = item.error.type ?? 'error';
         throw new ProviderError('Elasticsearch', describe(status, type), {
-          retryable: status >= 500 || status === 429 || status === 403,
+          // 404: the index is being rebuilt. What a worker does next creates it where it is still missing.
+          retryable: status >= 500 || status === 429 || status === 403 || status === 404,
         });
       }
     });

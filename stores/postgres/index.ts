@@ -2,6 +2,7 @@ import { createBlobStore } from './blobs.ts';
 import { createChunkStore } from './chunks.ts';
 import type { Sql } from './client.ts';
 import { createConversationStore } from './conversations.ts';
+import { createDiagnosticsStore } from './diagnostics.ts';
 import { createDispatchStore } from './dispatches.ts';
 import { createDocumentStore } from './documents.ts';
 import { createEmbeddingStore } from './embeddings.ts';
@@ -13,7 +14,10 @@ import { createTurnStore } from './turns.ts';
 
 export type Stores = ReturnType<typeof createStores>;
 
-/** Every store function takes the project's id first and applies it; finding a key and the sweeps are the exceptions. */
+/**
+ * Every store function takes the project's id first and applies it; finding a key, the sweeps and the diagnostics are
+ * the exceptions.
+ */
 export function createStores(sql: Sql) {
   return {
     projects: createProjectStore(sql),
@@ -27,6 +31,7 @@ export function createStores(sql: Sql) {
     frames: createFrameStore(sql),
     dispatches: createDispatchStore(sql),
     overdue: createOverdueStore(sql),
+    diagnostics: createDiagnosticsStore(sql),
     async ping(): Promise<void> {
       await sql`select 1`;
     },

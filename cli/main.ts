@@ -1,0 +1,125 @@
+// The operator's commands.
+import { parseArgs } from 'node:util';
+import { type Config, required } from '../config.ts';
+import { localEmbeddingSpace } from '../providers/local/embedder.ts';
+import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
+import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
+import { connectPostgres } from '../stores/postgres/client.ts';
+import { createDiagnosticsStore } from '../stores/postgres/diagnostics.ts';
+import { diagnose, line } from './doctor.ts';
+import { loadConfig } from './environment.ts';
+import { count, fail, type Finding, reasonOf } from './finding.ts';
+import { progressLine } from './progress.ts';
+import { rebuildIndex } from './rebuild-index.ts';
+
+const usage = `frontdesk <command>
+
+  doctor          Looks at the configuration, every server, the queues and the index; ends with 1 if something is wrong.
+    --json        Prints the findings as JSON.
+    --deep        Compares every chunk's id with the index, however many there are.
+
+  rebuild-index   Makes Elasticsearch hold what PostgreSQL says it should, without asking an embedding provider again:
+                  writes chunks that are missing and removes those of no published document. Workers may run. When it
+                  was interrupted, run it again.
+    --drop        Removes the index first, and creates it anew. Until it is done, searches find only a part.
+
+The servers' addresses come from the environment, from .env, or from the \`npm start\` that runs from this folder.
+`;
+
+const { values, positionals } = read(() =>
+  parseArgs({
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      json: { type: 'boolean', default: false },
+      deep: { type: 'boolean', default: false },
+      drop: { type: 'boolean', default: false },
+    },
+  }),
+);
+const [command, ...others] = positionals;
+
+if (values.help) console.log(usage);
+else if (others.length > 0) misused(`${others[0]} is one argument too many.`);
+else if (command === 'doctor') await doctor();
+else if (command === 'rebuild-index') await rebuild();
+else misused(command ? `There is no command ${command}.` : 'Name a command.');
+
+async function doctor(): Promise<void> {
+  let findings: Finding[];
+  try {
+    findings = await diagnose(loadConfig(), { deep: values.deep });
+  } catch (error) {
+    // All variables that are wrong, on one line.
+    const detail = (error as Error).message.replaceAll(/\s*\n\s*/g, ' ');
+    findings = [fail('Configuration', detail, 'Correct the environment or .env')];
+  }
+  console.log(values.json ? JSON.stringify(findings, null, 2) : findings.map(line).join('\n'));
+  if (findings.some(({ severity }) => severity === 'fail')) process.exitCode = 1;
+}
+
+async function rebuild(): Promise<void> {
+  const config = read(loadConfig);
+  const { sql, client, diagnostics, index } = read(() => connect(config));
+  const progress = progressLine(process.stderr, Date.now);
+  try {
+    const options = { drop: values.drop, onProgress: progress.show };
+    const { model } = localEmbeddingSpace;
+    const rebuilt = await rebuildIndex({ diagnostics, index, model }, options);
+    progress.finish();
+    const { total, written, removed } = rebuilt;
+    console.log(
+      `${index.name}: ${count(total, 'chunk')}, ${written.toLocaleString('en')} written, ${removed.toLocaleString('en')} removed.`,
+    );
+    if (rebuilt.ingestingAtDrop > 0) {
+      console.log(
+        `In ingestion when the index was removed: ${count(rebuilt.ingestingAtDrop, 'document')}. Run ` +
+          '`frontdesk rebuild-index` again once they are ready.',
+      );
+    }
+    if (rebuilt.withoutEmbedding > 0) {
+      const documents = [...rebuilt.documentsWithoutEmbedding];
+      const names = documents.slice(0, 10).join(', ') + (documents.length > 10 ? ', …' : '');
+      console.error(
+        `Left out for want of a ${model} embedding: ${count(rebuilt.withoutEmbedding, 'chunk')} of ` +
+          `${count(documents.length, 'document')}. Upload again: ${names}`,
+      );
+      process.exitCode = 1;
+    }
+  } catch (error) {
+    progress.finish();
+    console.error(
+      `${reasonOf(error)}\nWhat was done stays: run the command again, without --drop, to go on.`,
+    );
+    process.exitCode = 1;
+  } finally {
+    await Promise.all([sql.end({ timeout: 1 }), client.close()]);
+  }
+}
+
+function connect(config: Config) {
+  const sql = connectPostgres(required(config, 'DATABASE_URL'), {
+    poolSize: 4,
+    applicationName: 'frontdesk-rebuild-index',
+  });
+  const client = connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), {
+    apiKey: config.ELASTICSEARCH_API_KEY,
+  });
+  const prefix = config.ELASTICSEARCH_INDEX_PREFIX;
+  const index = createChunkIndex(client, { prefix, space: localEmbeddingSpace });
+  return { sql, client, diagnostics: createDiagnosticsStore(sql), index };
+}
+
+/** What cannot be read is the caller's to mend: says so, and ends with 2. */
+function read<T>(from: () => T): T {
+  try {
+    return from();
+  } catch (error) {
+    return misused((error as Error).message);
+  }
+}
+
+function misused(message: string): never {
+  console.error(`${message}\n\nfrontdesk --help lists the commands.`);
+  process.exit(2);
+}
