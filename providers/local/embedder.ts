@@ -47,6 +47,9 @@ const closeTimeoutMs = 5_000;
  * looks again), when a thread dies (it is replaced), and after `close()`.
  */
 export function createLocalEmbedder(options: { modelDir: string; threads: number }): LocalEmbedder {
+  // onnxruntime reports its use to its maker unless it is told not to, and reads the process's own environment for that.
+  // biome-ignore lint/style/noProcessEnv: there is no other way to tell it
+  process.env.ORT_DISABLE_TELEMETRY ??= '1';
   const waiting: Record<EmbeddingPurpose, Call[]> = { query: [], document: [] };
   const threads = new Set<Thread>();
   let warm = Promise.withResolvers<void>();
