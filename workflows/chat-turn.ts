@@ -16,14 +16,17 @@ import { record, turn } from '../domain/deadlines.ts';
 import type { ChatTurnInput } from '../domain/flows.ts';
 
 const quick = proxyLocalActivities<Activities>({
+  summary: 'search the documents, quick try',
   startToCloseTimeout: turn.firstRetrieval,
   retry: { maximumAttempts: 1 },
 });
 
-const { openTurn, recordTurn } = proxyLocalActivities<Activities>({
-  startToCloseTimeout: record.attempt,
-  retry: record.retry,
+const persistently = { startToCloseTimeout: record.attempt, retry: record.retry };
+const { openTurn } = proxyLocalActivities<Activities>({
+  ...persistently,
+  summary: 'see whether it is still to be answered',
 });
+const { recordTurn } = proxyLocalActivities<Activities>({ ...persistently, summary: 'record the outcome' });
 
 const { retrievePassages } = proxyActivities<Activities>({
   summary: 'search the documents',
@@ -43,7 +46,7 @@ const { generateAnswer } = proxyActivities<Activities>({
 /** Answers one question: retrieve, generate, record. It ends with exactly one recorded outcome. */
 export async function chatTurn(input: ChatTurnInput): Promise<{ status: TurnStatus }> {
   const deadline = new Deadline();
-  const progress: Progress = { step: 'opening the turn', trouble: undefined };
+  const progress: Progress = { step: 'searching the documents', trouble: undefined };
   try {
     return await deadline.run(() => answer(input, progress));
   } catch (error) {
@@ -53,9 +56,9 @@ export async function chatTurn(input: ChatTurnInput): Promise<{ status: TurnStat
         ? 'cancelled'
         : failureOf(error);
     setCurrentDetails(end === 'cancelled' ? 'Stopped' : `Failed: ${end.message}`);
-    const recorded = await CancellationScope.nonCancellable(() => recordTurn(input, end));
+    const outcome = await CancellationScope.nonCancellable(() => recordTurn(input, end));
     // The answer had been recorded after all, by an earlier run that an operator has reset.
-    if (recorded.status === 'answered' || recorded.status === 'declined') return recorded;
+    if (outcome.status === 'answered' || outcome.status === 'declined') return outcome;
     // The workflow ends as the turn did, so that it stands out in the Temporal UI.
     if (end === 'cancelled') throw error;
     throw ApplicationFailure.nonRetryable(end.message, end.code);
@@ -73,15 +76,15 @@ async function answer(input: ChatTurnInput, progress: Progress): Promise<{ statu
     Object.assign(progress, { step, trouble: undefined });
     setCurrentDetails(`Now ${step}`);
   };
-  const { status } = await openTurn(input);
-  if (status !== 'running') return { status };
   begin('searching the documents');
-  const ranked = await retrieve(input, progress);
+  // Side by side: a turn that has been recorded already is rare, and a visitor waits for both.
+  const [{ status }, ranked] = await Promise.all([openTurn(input), retrieve(input, progress)]);
+  if (status !== 'running') return { status };
   begin(`generating the answer from ${ranked.length} passages`);
   const { attempt } = await generateAnswer(input, ranked);
-  const recorded = await CancellationScope.nonCancellable(() => recordTurn(input, { attempt }));
-  setCurrentDetails(`Recorded: ${recorded.status}`);
-  return recorded;
+  const outcome = await CancellationScope.nonCancellable(() => recordTurn(input, { attempt }));
+  setCurrentDetails(`Recorded: ${outcome.status}`);
+  return outcome;
 }
 
 /**

@@ -1,0 +1,47 @@
+// What clients were promised and shown, as they saw it themselves. The verdict compares it with the record.
+
+export type Outcome =
+  | { status: 'answered' | 'declined' | 'cancelled'; reply: string }
+  | { status: 'failed'; code: string; reason: string };
+
+export interface Question {
+  /** No two questions of a drill are the same text. */
+  text: string;
+  /** Repeated under one Idempotency-Key until there is an outcome; else asked once. */
+  repeated: boolean;
+  way: 'wait' | 'stream';
+  askedAt: number;
+  endedAt: number | undefined;
+  calls: number;
+  /** Turns that a 2xx, a `start` line or a TURN_FAILED named. */
+  turnIds: Set<string>;
+  conversationId: string | undefined;
+  outcomes: Outcome[];
+  /** An answer that a client must never get, or that it gave up. */
+  complaint: string | undefined;
+}
+
+export interface UploadedDocument {
+  title: string;
+  content: string;
+  uploadedAt: number;
+  documentIds: Set<string>;
+  /** `wanted` while the client is still trying. */
+  deletion: 'none' | 'wanted' | 'accepted';
+  complaint: string | undefined;
+}
+
+export interface Ledger {
+  questions: Question[];
+  documents: UploadedDocument[];
+  /** How often clients saw each error: code or cause → count. */
+  errors: Map<string, number>;
+}
+
+export function createLedger(): Ledger {
+  return { questions: [], documents: [], errors: new Map() };
+}
+
+export function count(errors: Map<string, number>, name: string): void {
+  errors.set(name, (errors.get(name) ?? 0) + 1);
+}
