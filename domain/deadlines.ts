@@ -25,7 +25,7 @@ export const ingestion = {
   /** As for a turn; documents may wait a little longer. */
   heartbeat: 5_000,
   heartbeatEvery: 1_000,
-  retry: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 60_000 },
+  retry: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 30_000 },
   /** A failing step is tried for this long (an outage of Elasticsearch, say) before the document fails. */
   giveUpAfter: 24 * 60 * 60 * 1000,
 } as const;

@@ -85,7 +85,9 @@ test('a turn without Elasticsearch fails at its deadline and says why', async ()
   expect(Date.now() - began).toBeLessThan(60_000);
 });
 
-test('a document without Elasticsearch for a day fails with the step and the reason', async () => {
+test('a document without Elasticsearch for a day fails with the step and the reason', {
+  timeout: 120_000,
+}, async () => {
   const documentId = await upload('We are open from ten to six.');
   const thrown = await run(
     nowhere,
@@ -98,7 +100,7 @@ test('a document without Elasticsearch for a day fails with the step and the rea
 });
 
 test('a document is ready when Elasticsearch comes back after an hour', async () => {
-  const flaky = await startFlakyProxy(inject('servers').elasticsearchUrl, 70);
+  const flaky = await startFlakyProxy(inject('servers').elasticsearchUrl, 140);
   const documentId = await upload('We are closed on Sundays.');
   const began = await timeSkipping.currentTimeMs();
   const thrown = await run(

@@ -56,7 +56,8 @@ async function sabotage(stack: DrillStack, ledger: Ledger): Promise<void> {
   const [unindexed] = await sql<
     { id: string }[]
   >`select id from chunks where document_id = ${kept[0]!} limit 1`;
-  await elasticsearch.deleteByQuery({ index, query: { ids: { values: [unindexed!.id] } }, refresh: true });
+  const [name] = Object.keys(await elasticsearch.indices.get({ index }));
+  await elasticsearch.delete({ index: name!, id: unindexed!.id, routing: projectId, refresh: true });
   await sql`delete from chunks where id = (select id from chunks where document_id = ${kept[1]!} limit 1)`;
   const [deleted] = ledger.documents.filter(({ deletion }) => deletion === 'accepted').map(idOf);
   await sql`

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { embeddingText } from '../../domain/chunking.ts';
 import { ingestion as timing } from '../../domain/deadlines.ts';
+import { ProviderError } from '../../domain/errors.ts';
 import type { IngestDocumentInput } from '../../domain/flows.ts';
 import type { DocumentVersion } from '../../stores/postgres/documents.ts';
 import { withHeartbeat } from '../heartbeat.ts';
@@ -13,6 +14,8 @@ type IngestionDependencies = Pick<ActivityDependencies, 'stores' | 'index' | 'em
 const embeddingPage = 64;
 const indexingPage = 250;
 
+type Work<T> = Parameters<typeof withHeartbeat<T>>[1];
+
 export function createIngestionActivities({ stores, index, embeddings }: IngestionDependencies) {
   async function versionOf({
     projectId,
@@ -24,10 +27,23 @@ export function createIngestionActivities({ stores, index, embeddings }: Ingesti
     return found;
   }
 
+  /** Runs a step with a heartbeat. While something that it needs is away, the document says so. */
+  async function step<T>(input: IngestDocumentInput, work: Work<T>): Promise<T> {
+    try {
+      return await withHeartbeat(timing.heartbeatEvery, work);
+    } catch (error) {
+      if (error instanceof ProviderError && error.retryable) {
+        const { projectId, documentId, version } = input;
+        await stores.documents.problem(projectId, documentId, version, error.message).catch(() => {});
+      }
+      throw error;
+    }
+  }
+
   return {
     async chunkDocument(input: IngestDocumentInput): Promise<{ chunks: number }> {
       const { projectId, documentId, version } = input;
-      return await withHeartbeat(timing.heartbeatEvery, async (signal, report) => {
+      return await step(input, async (signal, report) => {
         const { title, contentHash } = await versionOf(input);
         await stores.documents.progress(projectId, documentId, version, { step: 'chunking' });
         const text = new TextDecoder().decode(await stores.blobs.get(projectId, contentHash));
@@ -53,7 +69,7 @@ export function createIngestionActivities({ stores, index, embeddings }: Ingesti
     /** Embeds what has no vector yet: content that was embedded before, in any document, costs nothing. */
     async embedChunks(input: IngestDocumentInput): Promise<void> {
       const { projectId, documentId, version } = input;
-      await withHeartbeat(timing.heartbeatEvery, async (signal, report) => {
+      await step(input, async (signal, report) => {
         let afterOrdinal = -1;
         for (;;) {
           await versionOf(input);
@@ -90,7 +106,7 @@ export function createIngestionActivities({ stores, index, embeddings }: Ingesti
     /** Writes the version's chunks under their own ids and returns once searches can find them. */
     async indexChunks(input: IngestDocumentInput): Promise<void> {
       const { projectId, documentId, version } = input;
-      await withHeartbeat(timing.heartbeatEvery, async (signal, report) => {
+      await step(input, async (signal, report) => {
         await stores.documents.progress(projectId, documentId, version, { step: 'indexing', doneChunks: 0 });
         await index.ensure();
         let afterOrdinal = -1;

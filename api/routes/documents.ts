@@ -91,7 +91,11 @@ function view(document: DocumentRecord) {
   const { errorCode, errorMessage, doneChunks, totalChunks, step, ...rest } = document;
   return {
     ...rest,
-    progress: step === null ? null : { step, done: doneChunks, total: totalChunks },
+    progress:
+      step === null
+        ? null
+        : // Until it has ended there is no error, only a problem that a retry may find solved.
+          { step, done: doneChunks, total: totalChunks, problem: errorCode === null ? errorMessage : null },
     chunks: document.status === 'ready' ? (totalChunks ?? 0) : 0,
     error: errorCode === null ? null : { code: errorCode, message: errorMessage },
   };

@@ -1,9 +1,10 @@
-import postgres from 'postgres';
+import type { ISql, Notice, Sql as Pool } from 'postgres';
 import { postgresConnect } from '../../domain/deadlines.ts';
+import { postgres } from './driver.ts';
 
-export type Sql = postgres.Sql;
+export type Sql = Pool;
 /** A connection or a transaction: what a query needs. */
-export type Query = postgres.ISql;
+export type Query = ISql;
 
 /**
  * Opens a pool. Columns are snake_case in PostgreSQL and camelCase here; values inside JSON are left alone.
@@ -11,7 +12,7 @@ export type Query = postgres.ISql;
  */
 export function connectPostgres(
   url: string,
-  options: { poolSize: number; applicationName: string; onNotice?: (notice: postgres.Notice) => void },
+  options: { poolSize: number; applicationName: string; onNotice?: (notice: Notice) => void },
 ): Sql {
   return postgres(url, {
     max: options.poolSize,

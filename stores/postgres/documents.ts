@@ -154,7 +154,17 @@ export function createDocumentStore(sql: Sql) {
       await sql`
         update document_versions set status = 'processing', step = ${progress.step},
           done_chunks = coalesce(${progress.doneChunks ?? null}, done_chunks),
-          total_chunks = coalesce(${progress.totalChunks ?? null}, total_chunks), updated_at = now()
+          total_chunks = coalesce(${progress.totalChunks ?? null}, total_chunks),
+          error_message = case when step = ${progress.step} and ${!progress.doneChunks} then error_message end,
+          updated_at = now()
+        where project_id = ${projectId} and document_id = ${documentId} and version = ${version}
+          and status in ('queued', 'processing')`;
+    },
+
+    /** Shows why a version does not get on, until it does. Has no effect once it has ended. */
+    async problem(projectId: string, documentId: string, version: number, message: string): Promise<void> {
+      await sql`
+        update document_versions set error_message = ${message}, updated_at = now()
         where project_id = ${projectId} and document_id = ${documentId} and version = ${version}
           and status in ('queued', 'processing')`;
     },
