@@ -82,6 +82,8 @@ export const elasticsearch = { search: 5_000, write: 60_000 } as const;
 
 /** Opening a connection to PostgreSQL; a query then fails, and its caller decides. */
 export const postgresConnect = 5_000;
+/** The longest pause before a lost connection is opened again. */
+export const postgresReconnect = 1_000;
 
 /** A server that does not answer /ready's question within this counts as down. */
 export const probe = 2_000;

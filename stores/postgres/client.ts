@@ -1,5 +1,5 @@
 import type { ISql, Notice, Sql as Pool } from 'postgres';
-import { postgresConnect } from '../../domain/deadlines.ts';
+import { postgresConnect, postgresReconnect } from '../../domain/deadlines.ts';
 import { postgres } from './driver.ts';
 
 export type Sql = Pool;
@@ -17,6 +17,8 @@ export function connectPostgres(
   return postgres(url, {
     max: options.poolSize,
     connect_timeout: postgresConnect / 1000,
+    // The driver's own pauses grow to 20 s, for which everything would go on waiting when PostgreSQL is back.
+    backoff: (retries) => Math.min(2 ** retries * 50, postgresReconnect) / 1000,
     idle_timeout: 60,
     connection: { application_name: options.applicationName },
     transform: { column: { from: postgres.toCamel, to: postgres.fromCamel }, undefined: null },
