@@ -8,6 +8,7 @@ import { connectPostgres } from '../stores/postgres/client.ts';
 import { newId } from '../stores/postgres/ids.ts';
 import { createStores } from '../stores/postgres/index.ts';
 import { newApiKey } from '../stores/postgres/keys.ts';
+import { withLock } from '../stores/postgres/lock.ts';
 
 interface DemoKeys {
   projectId: string;
@@ -31,9 +32,17 @@ const folder = new URL('./demo/help-centre/', import.meta.url);
 const config = readConfig();
 const apiUrl = `http://127.0.0.1:${config.PORT}`;
 
-const keys = await demoKeys();
-await createDemoProject(keys);
-await ingestHelpCentre(keys.apiKey);
+const sql = connectPostgres(required(config, 'DATABASE_URL'), {
+  poolSize: 2,
+  applicationName: 'frontdesk-seed',
+});
+// A seed outlives a killed launcher: the next launcher's would upload everything a second time beside it.
+await withLock(sql, 'seed', async () => {
+  const keys = await demoKeys();
+  await createDemoProject(keys);
+  await ingestHelpCentre(keys.apiKey);
+});
+await sql.end();
 
 /** The keys are made once and kept in a file, because the database keeps only their hashes. */
 async function demoKeys(): Promise<DemoKeys> {
@@ -47,10 +56,6 @@ async function demoKeys(): Promise<DemoKeys> {
 }
 
 async function createDemoProject({ projectId, apiKey, widgetKey }: DemoKeys): Promise<void> {
-  const sql = connectPostgres(required(config, 'DATABASE_URL'), {
-    poolSize: 1,
-    applicationName: 'frontdesk-seed',
-  });
   const stores = createStores(sql);
   const environment = 'test';
   await stores.projects.create({ id: projectId, name: 'Demo', settings: {} });
@@ -66,7 +71,6 @@ async function createDemoProject({ projectId, apiKey, widgetKey }: DemoKeys): Pr
     kind: 'publishable',
     environment,
   });
-  await sql.end();
 }
 
 async function ingestHelpCentre(apiKey: string): Promise<void> {

@@ -1,10 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import type { Sql } from './client.ts';
+import { withLock } from './lock.ts';
 
 const folder = new URL('./migrations/', import.meta.url);
-/** Any number will do, as long as nobody else uses it in this database. */
-const lockId = 4_711_201;
-
 export async function listMigrations(): Promise<string[]> {
   return (await readdir(folder)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
 }
@@ -14,9 +12,7 @@ export async function listMigrations(): Promise<string[]> {
  * Processes that start together wait for one another.
  */
 export async function migrate(sql: Sql): Promise<string[]> {
-  const connection = await sql.reserve();
-  try {
-    await connection`select pg_advisory_lock(${lockId})`;
+  return await withLock(sql, 'migrate', async (connection) => {
     await connection`create table if not exists migrations (
       name text primary key, applied_at timestamptz not null default now())`;
     const applied = new Set(
@@ -36,8 +32,5 @@ export async function migrate(sql: Sql): Promise<string[]> {
       }
     }
     return missing;
-  } finally {
-    await connection`select pg_advisory_unlock(${lockId})`;
-    connection.release();
-  }
+  });
 }
