@@ -16,7 +16,7 @@ export const turn = {
   workflowTask: 3_000,
   /** Tokens are written as frames in batches of this length; the first goes at once. */
   frameBatch: 40,
-  retry: { initialInterval: 250, backoffCoefficient: 2, maximumInterval: 10_000 },
+  retry: { initialInterval: 250, backoffCoefficient: 2, maximumInterval: 3_000 },
 } as const;
 
 export const ingestion = {

@@ -37,7 +37,10 @@ const hooks = registerHooks({
     const loaded = nextLoad(url, context);
     const file = Object.keys(changes).find((name) => url.endsWith(`/node_modules/${name}`));
     if (!file) return loaded;
-    return { ...loaded, source: changes[file]!.reduce(change, String(loaded.source)) };
+    return {
+      ...loaded,
+      source: changes[file]!.reduce(change, Buffer.from(loaded.source as Uint8Array).toString()),
+    };
   },
 });
 const { default: postgres } = await import('postgres');
