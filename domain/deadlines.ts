@@ -26,6 +26,8 @@ export const ingestion = {
   heartbeat: 5_000,
   heartbeatEvery: 1_000,
   retry: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 30_000 },
+  /** A write of a stopped ingestion may still land in Elasticsearch this long after it (elasticsearch.shardWait). */
+  lateWrites: 15_000,
   /** A failing step is tried for this long (an outage of Elasticsearch, say) before the document fails. */
   giveUpAfter: 24 * 60 * 60 * 1000,
 } as const;
@@ -78,7 +80,12 @@ export const live = {
 /** POST /chat waits for its turn as long as a turn may last, and a little for recording it. */
 export const chatWait = turn.deadline + 15_000;
 
-export const elasticsearch = { search: 5_000, write: 60_000 } as const;
+export const elasticsearch = {
+  search: 5_000,
+  write: 60_000,
+  /** How long Elasticsearch holds a write while its shard is starting. */
+  shardWait: 10_000,
+} as const;
 
 /** Opening a connection to PostgreSQL; a query then fails, and its caller decides. */
 export const postgresConnect = 5_000;

@@ -53,14 +53,16 @@ export function createDispatcher(deps: {
       void start(dispatch);
     },
 
-    /** Cancels a workflow and returns when it has ended, or at once where there is none. */
-    async stop(workflowId: string): Promise<void> {
+    /** Cancels a workflow and returns when it has ended. False where none was running. */
+    async stop(workflowId: string): Promise<boolean> {
       const handle = client.workflow.getHandle(workflowId);
       try {
         await handle.cancel();
         await handle.result();
+        return true;
       } catch (error) {
-        if (error instanceof WorkflowNotFoundError || error instanceof WorkflowFailedError) return;
+        if (error instanceof WorkflowFailedError) return true;
+        if (error instanceof WorkflowNotFoundError) return false;
         throw error;
       }
     },

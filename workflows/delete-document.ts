@@ -1,4 +1,4 @@
-import { proxyActivities, setCurrentDetails } from '@temporalio/workflow';
+import { proxyActivities, setCurrentDetails, sleep } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
 import { ingestion } from '../domain/deadlines.ts';
 import type { DeleteDocumentInput } from '../domain/flows.ts';
@@ -18,9 +18,14 @@ const { purgeDocument } = proxyActivities<Activities>({ ...step, summary: 'remov
 export async function deleteDocument(input: DeleteDocumentInput): Promise<void> {
   // First, because a running ingestion would write to the index again.
   setCurrentDetails('Stopping its ingestion');
-  await stopIngestion(input);
+  const stopped = await stopIngestion(input);
   setCurrentDetails('Removing it from Elasticsearch');
   await removeFromIndex(input);
+  if (stopped) {
+    // What the stopped ingestion had sent may overtake its removal, where Elasticsearch was just starting.
+    await sleep(ingestion.lateWrites, { summary: 'writes that were under way may still land' });
+    await removeFromIndex(input);
+  }
   setCurrentDetails('Removing it from PostgreSQL');
   await purgeDocument(input);
   setCurrentDetails('Removed');

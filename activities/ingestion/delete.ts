@@ -7,12 +7,14 @@ type DeletionDependencies = Pick<ActivityDependencies, 'stores' | 'index' | 'dis
 
 export function createDeletionActivities({ stores, index, dispatcher }: DeletionDependencies) {
   return {
-    /** Cancels the ingestions of the document and waits until they have ended. */
-    async stopIngestion({ projectId, documentId }: DeleteDocumentInput): Promise<void> {
-      await withHeartbeat(timing.heartbeatEvery, async () => {
+    /** Cancels the ingestions of the document and waits until they have ended. False where none was running. */
+    async stopIngestion({ projectId, documentId }: DeleteDocumentInput): Promise<boolean> {
+      return await withHeartbeat(timing.heartbeatEvery, async () => {
+        let stopped = false;
         for (const version of await stores.documents.versions(projectId, documentId)) {
-          await dispatcher.stop(ingestWorkflowId(documentId, version));
+          stopped = (await dispatcher.stop(ingestWorkflowId(documentId, version))) || stopped;
         }
+        return stopped;
       });
     },
 

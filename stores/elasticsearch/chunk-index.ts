@@ -18,6 +18,9 @@ export interface IndexedChunk {
   vector: Float32Array;
 }
 
+/** How long Elasticsearch itself holds a write while its shard is starting: longer ones are tried again by us. */
+const bulkWait = `${timeouts.shardWait}ms`;
+
 type BulkItem = { status?: number; error?: { type?: string; reason?: string | null } };
 
 /** The derived index of one embedding space. Every call takes the project first, filters and routes by it. */
@@ -37,7 +40,7 @@ export function createChunkIndex(
     await asProviderError(async () => {
       const result = await client.bulk(
         // wait_for: returns once the next refresh has made the changes searchable
-        { index, routing: projectId, operations, refresh: visible ? 'wait_for' : false },
+        { index, routing: projectId, operations, refresh: visible ? 'wait_for' : false, timeout: bulkWait },
         { requestTimeout: timeouts.write, ...(signal ? { signal } : {}) },
       );
       if (!result.errors) return;
