@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import type { EncryptionKey } from './encryption.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const list = z.string().transform((text) =>
@@ -11,6 +12,14 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter(Boolean),
 );
+
+const encryptionKey = z.string().transform((text, context): EncryptionKey => {
+  const [, id, encoded] = /^([\w-]+):(.+)$/.exec(text) ?? [];
+  const key = Buffer.from(encoded ?? '', 'base64');
+  if (id && key.length === 32) return { id, key };
+  context.addIssue('must be an id, a colon and 32 bytes in base64, as `openssl rand -base64 32` prints them');
+  return z.NEVER;
+});
 
 const environment = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
@@ -48,6 +57,9 @@ const environment = z.object({
 
   SMTP_URL: z.url().optional(),
 
+  /** `id:base64` of 32 random bytes each, separated by commas: the first encrypts, all decrypt. */
+  ENCRYPTION_KEYS: list.pipe(z.array(encryptionKey).min(1)).optional(),
+
   /** Which task queues this worker serves. */
   WORKER_QUEUES: list.pipe(z.array(z.enum(['chat', 'ingestion'])).min(1)).default(['chat', 'ingestion']),
   /** Threads that run the bundled embedding model, in each process that embeds. */
@@ -80,6 +92,18 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     embeddingModelDir: resolve(values.FRONTDESK_HOME, 'models', 'all-minilm-l6-v2-q'),
     demoKeysFile: resolve(values.FRONTDESK_HOME, 'demo-keys.json'),
   };
+}
+
+/** Stands in for ENCRYPTION_KEYS outside production, so that a first start needs no secrets. It protects nothing. */
+const developmentKey: EncryptionKey = { id: 'development', key: Buffer.alloc(32, 'frontdesk') };
+
+/** The keys for secrets at rest. Throws in production where none is set. */
+export function encryptionKeys(config: Config): [EncryptionKey, ...EncryptionKey[]] {
+  const [first, ...others] = config.ENCRYPTION_KEYS ?? [];
+  if (first) return [first, ...others];
+  if (config.NODE_ENV === 'production')
+    throw new Error('ENCRYPTION_KEYS is not set: production needs a key of its own.');
+  return [developmentKey];
 }
 
 /** How to reach Temporal. */

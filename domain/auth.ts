@@ -1,6 +1,11 @@
 // API keys: what they are made of and what they may do.
 export const scopes = ['chat', 'documents', 'conversations', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
+
+/** What a member may do in a workspace, each including those before it. */
+export const roles = ['viewer', 'editor', 'admin', 'owner'] as const;
+export type Role = (typeof roles)[number];
+
 export type KeyKind = 'ordinary' | 'secret' | 'publishable';
 export type KeyEnvironment = 'live' | 'test';
 

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { type ApiKey, effectiveScopes, type Scope } from '../../domain/auth.ts';
+import { type ApiKey, effectiveScopes, type Role, type Scope } from '../../domain/auth.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { KeyStore } from '../../stores/postgres/keys.ts';
 import type { App } from '../app.ts';
@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The scope that a key needs for this route. A route without one is public. */
     scope?: Scope;
+    /** The least role that lets a member of the project's workspace make this call, with a bearer token. */
+    role?: Role;
   }
   interface FastifyRequest {
     /** The key's project; routes with a scope always have one. */
