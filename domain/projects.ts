@@ -1,16 +1,63 @@
 import { z } from 'zod';
 
+export const modelProviders = ['groq', 'openai', 'gemini', 'ollama', 'local'] as const;
+export const positions = ['bottom-right', 'bottom-left', 'top-right', 'top-left'] as const;
+
+const text = (max: number) => z.string().trim().max(max);
+const webAddress = z.url({ protocol: /^https?$/ }).max(2_000);
+
+/** A host name of an allowlist, sub-domains included; `example.com`, not a URL. */
+const domain = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .max(253)
+  .regex(
+    /^([a-z0-9-]+\.)*[a-z0-9-]+$/,
+    'must be a host name such as example.com, without scheme, port or path',
+  );
+
 /** What an operator can set for a project. Stored as JSON; read through this schema, so that old rows get new defaults. */
 export const projectSettings = z.object({
-  provider: z.enum(['local']).default('local'),
-  model: z.string().default('extractive'),
+  provider: z.enum(modelProviders).default('local'),
+  model: text(200).default('extractive'),
   temperature: z.number().min(0).max(2).default(0.7),
-  maxOutputTokens: z.number().int().positive().default(500),
-  systemPrompt: z.string().default(''),
+  maxOutputTokens: z.number().int().min(1).max(32_000).default(500),
+  systemPrompt: text(20_000).default(''),
   /** The whole reply when the project's documents do not answer a question. */
-  unknownText: z
-    .string()
+  unknownText: text(2_000)
+    .min(1)
     .default("I don't know: I found nothing about that in our documents. Please contact our support."),
+
+  /** Tokens that the project may use in its whole life, and in a calendar month (UTC); null: no limit. */
+  tokenLimit: z.number().int().positive().nullable().default(null),
+  monthlyTokenBudget: z.number().int().positive().nullable().default(null),
+  /** Answers that one verified lead may get, over all sessions; null: no limit. */
+  assistantMessageLimit: z.number().int().positive().nullable().default(null),
+  /** Days after which conversations are removed; null: kept. */
+  retentionDays: z.number().int().min(1).max(3_650).nullable().default(null),
+
+  /** What visitors see, and what the prompt says of the business. */
+  chatbotName: text(80).default('Assistant'),
+  welcomeMessage: text(500).default('Hello! How can I help you?'),
+  businessProfile: text(40).default(''),
+  assistantProfile: text(4_000).default(''),
+  /** BCP 47 language tags: the one to fall back to, and all that the assistant answers in (none: any). */
+  primaryLanguage: text(35).default('en'),
+  languages: z.array(text(35)).max(50).default([]),
+  siteName: text(120).default(''),
+  siteUrl: z.union([webAddress, z.literal('')]).default(''),
+  avatarUrl: z.union([webAddress, z.literal('')]).default(''),
+  primaryColor: z
+    .string()
+    .regex(/^#[0-9a-f]{6}$/i, 'must be a colour such as #0f766e')
+    .default('#0f766e'),
+  position: z.enum(positions).default('bottom-right'),
+
+  /** Sites whose pages may use the project's keys; empty: every site. */
+  allowedDomains: z.array(domain).max(200).default([]),
+  /** Whether pages on localhost may use its live keys too; they may always use its test keys. */
+  allowLocalhost: z.boolean().default(false),
 });
 
 export type ProjectSettings = z.infer<typeof projectSettings>;
