@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { EncryptionKey } from './encryption.ts';
+import { parseRange } from './outbound/addresses.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const list = z.string().transform((text) =>
@@ -19,6 +20,15 @@ const encryptionKey = z.string().transform((text, context): EncryptionKey => {
   if (id && key.length === 32) return { id, key };
   context.addIssue('must be an id, a colon and 32 bytes in base64, as `openssl rand -base64 32` prints them');
   return z.NEVER;
+});
+
+const addressRange = z.string().transform((text, context) => {
+  try {
+    return parseRange(text);
+  } catch (error) {
+    context.addIssue((error as Error).message);
+    return z.NEVER;
+  }
 });
 
 const environment = z.object({
@@ -59,6 +69,9 @@ const environment = z.object({
 
   /** `id:base64` of 32 random bytes each, separated by commas: the first encrypts, all decrypt. */
   ENCRYPTION_KEYS: list.pipe(z.array(encryptionKey).min(1)).optional(),
+
+  /** Ranges that are called although they are not public, where a customer or a page names an address in them. */
+  OUTBOUND_ALLOWED_RANGES: list.pipe(z.array(addressRange)).default([]),
 
   /** Which task queues this worker serves. */
   WORKER_QUEUES: list.pipe(z.array(z.enum(['chat', 'ingestion'])).min(1)).default(['chat', 'ingestion']),

@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { ProviderError } from '../domain/errors.ts';
+import { outboundErrorIn } from '../outbound/outbound-error.ts';
 
 type AsyncFunctions = Record<string, (...args: never[]) => Promise<unknown>>;
 
@@ -32,6 +33,11 @@ function toFailure(error: unknown): unknown {
       nonRetryable: !error.retryable,
       ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
     });
+  }
+  const outbound = outboundErrorIn(error);
+  if (outbound) {
+    const { message, code: type, retryable } = outbound;
+    return ApplicationFailure.create({ message, type, nonRetryable: !retryable });
   }
   return ApplicationFailure.create({ message: error.message, type: error.name });
 }

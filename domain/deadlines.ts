@@ -87,6 +87,13 @@ export const elasticsearch = {
   shardWait: 10_000,
 } as const;
 
+/** Calls to addresses that customers or pages chose. */
+export const outbound = {
+  connect: 5_000,
+  /** A server that sends nothing for this long, before or within its answer, is left. */
+  silence: 120_000,
+} as const;
+
 /** Opening a connection to PostgreSQL; a query then fails, and its caller decides. */
 export const postgresConnect = 5_000;
 /** The longest pause before a lost connection is opened again. */

@@ -22,6 +22,16 @@ test('every bad variable is named at once', () => {
   expect(read).toThrow(/WORKER_QUEUES/);
 });
 
+test('address ranges are read as ranges', () => {
+  const { OUTBOUND_ALLOWED_RANGES } = readConfig({ OUTBOUND_ALLOWED_RANGES: '127.0.0.1, fd00::/8' });
+  expect(OUTBOUND_ALLOWED_RANGES.map(([address, length]) => `${address}/${length}`)).toEqual([
+    '127.0.0.1/32',
+    'fd00::/8',
+  ]);
+  for (const wrong of ['intranet', '10.0.0.0/64', '10'])
+    expect(() => readConfig({ OUTBOUND_ALLOWED_RANGES: wrong })).toThrow(/OUTBOUND_ALLOWED_RANGES/);
+});
+
 test('what a process cannot do without is asked for by name', () => {
   expect(() => required(readConfig({}), 'DATABASE_URL')).toThrow('DATABASE_URL is not set');
 });
