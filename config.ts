@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { EncryptionKey } from './encryption.ts';
 import { parseRange } from './outbound/addresses.ts';
+import type { MailServer } from './providers/mail/index.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const list = z.string().transform((text) =>
@@ -65,7 +66,17 @@ const environment = z.object({
     .regex(/^[a-z][a-z0-9-]*$/)
     .default('frontdesk'),
 
-  SMTP_URL: z.url().optional(),
+  SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+  /** These four stand in for SMTP_URL. */
+  SMTP_HOST: z.string().optional(),
+  SMTP_PORT: port.default(587),
+  SMTP_USER: z.string().optional(),
+  SMTP_PASS: z.string().optional(),
+  /** The address that mails are from. */
+  MAIL_FROM: z.email().optional(),
+  /** Mail goes through Resend's API instead of SMTP. */
+  RESEND_API_KEY: z.string().optional(),
+  RESEND_FROM_EMAIL: z.email().optional(),
 
   /** `id:base64` of 32 random bytes each, separated by commas: the first encrypts, all decrypt. */
   ENCRYPTION_KEYS: list.pipe(z.array(encryptionKey).min(1)).optional(),
@@ -117,6 +128,23 @@ export function encryptionKeys(config: Config): [EncryptionKey, ...EncryptionKey
   if (config.NODE_ENV === 'production')
     throw new Error('ENCRYPTION_KEYS is not set: production needs a key of its own.');
   return [developmentKey];
+}
+
+/** Where mail goes out, and from which address; undefined where nothing is set. */
+export function mailServer(config: Config): MailServer | undefined {
+  const { SMTP_HOST: host, SMTP_PORT, SMTP_USER: user, SMTP_PASS: password = '' } = config;
+  if (config.RESEND_API_KEY) {
+    const from = config.RESEND_FROM_EMAIL ?? config.MAIL_FROM;
+    if (!from) throw new Error('RESEND_FROM_EMAIL is not set: Resend sends only from an address of yours.');
+    return { kind: 'resend', apiKey: config.RESEND_API_KEY, from };
+  }
+  const login = user ? `${encodeURIComponent(user)}:${encodeURIComponent(password)}@` : '';
+  const scheme = SMTP_PORT === 465 ? 'smtps' : 'smtp';
+  const url = config.SMTP_URL ?? (host && `${scheme}://${login}${host}:${SMTP_PORT}`);
+  if (!url) return undefined;
+  const account = user ?? decodeURIComponent(new URL(url).username);
+  const from = config.MAIL_FROM ?? (account.includes('@') ? account : 'frontdesk@localhost');
+  return { kind: 'smtp', url, from };
 }
 
 /** How to reach Temporal. */

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { GenerationProvider } from '../providers/generation.ts';
 import type { EmbeddingProvider } from '../providers/embedding.ts';
+import type { MailTransport } from '../providers/mail/transport.ts';
 import type { Retriever } from '../retrieval/retriever.ts';
 import type { ChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import type { Stores } from '../stores/postgres/index.ts';
@@ -9,6 +10,7 @@ import { createChatActivities } from './chat/turn.ts';
 import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
+import { createMailActivities } from './mails/send.ts';
 
 export interface ActivityDependencies {
   stores: Stores;
@@ -18,6 +20,7 @@ export interface ActivityDependencies {
   /** By the name in the project's settings. */
   generation: Readonly<Record<string, GenerationProvider>>;
   dispatcher: Dispatcher;
+  mailTransport: MailTransport;
   logger: Logger;
 }
 
@@ -29,5 +32,6 @@ export function createActivities(deps: ActivityDependencies) {
     ...createChatActivities(deps),
     ...createIngestionActivities(deps),
     ...createDeletionActivities(deps),
+    ...createMailActivities(deps),
   });
 }

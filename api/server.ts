@@ -1,6 +1,7 @@
 // The API: validates, records, starts workflows and streams answers. Stateless; run as many as you like.
-import { readConfig, required, temporalNamespaceUrl, temporalOptions } from '../config.ts';
+import { encryptionKeys, readConfig, required, temporalNamespaceUrl, temporalOptions } from '../config.ts';
 import { apiDrain } from '../domain/deadlines.ts';
+import { createEncryption } from '../encryption.ts';
 import { createLogger } from '../logging.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
 import { withQueryCache } from '../providers/query-cache.ts';
@@ -21,7 +22,7 @@ const sql = connectPostgres(required(config, 'DATABASE_URL'), {
   poolSize: config.DATABASE_POOL_SIZE,
   applicationName: 'frontdesk-api',
 });
-const stores = createStores(sql);
+const stores = createStores(sql, createEncryption(encryptionKeys(config)));
 const client = createTemporalClient(temporalOptions(config));
 const dispatcher = createDispatcher({ client, dispatches: stores.dispatches, logger });
 const embeddings = withQueryCache(createLocalEmbedder({ modelDir: config.embeddingModelDir, threads: 1 }));

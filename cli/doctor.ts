@@ -1,7 +1,7 @@
 // `frontdesk doctor`: looks at everything that Frontdesk stands on, and says how to mend what it finds.
 import { Connection } from '@temporalio/client';
 import { createTransport } from 'nodemailer';
-import { type Config, temporalOptions } from '../config.ts';
+import { type Config, mailServer, temporalOptions } from '../config.ts';
 import { localEmbeddingSpace } from '../providers/local/embedder.ts';
 import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
@@ -14,6 +14,7 @@ import { checkIndexContents } from './checks/index-contents.ts';
 import { checkConfiguration, checkModel, checkNode, checkSmtp } from './checks/local.ts';
 import {
   checkDispatches,
+  checkMails,
   checkMigrations,
   checkOverdueTurns,
   checkPostgres,
@@ -33,7 +34,7 @@ export async function diagnose(config: Config, options: { deep: boolean }): Prom
     onTemporal(config),
     onElasticsearch(config, options),
     attempt('SMTP', 'Start the mail server, or correct SMTP_URL', () =>
-      checkSmtp(config.SMTP_URL, async (url) => {
+      checkSmtp(mailServer(config), async (url) => {
         const timeouts = { connectionTimeout: connectTimeout, greetingTimeout: connectTimeout };
         const transport = createTransport({ url, ...timeouts, socketTimeout: connectTimeout });
         await transport.verify().finally(() => transport.close());
@@ -66,6 +67,7 @@ async function onPostgres(config: Config): Promise<Finding[]> {
     const rows = [
       attempt('Dispatches', remedy, () => checkDispatches(diagnostics)),
       attempt('Overdue turns', remedy, () => checkOverdueTurns(diagnostics)),
+      attempt('Mails', remedy, () => checkMails(diagnostics)),
       attempt('Documents', remedy, () => checkSilentDocuments(diagnostics)),
     ];
     return [...server, ...migrations, ...(await Promise.all(rows)).flat()];

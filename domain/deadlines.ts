@@ -32,6 +32,24 @@ export const ingestion = {
   giveUpAfter: 24 * 60 * 60 * 1000,
 } as const;
 
+export const mail = {
+  /** One try of handing a mail to the mail server. */
+  attempt: 60_000,
+  /** As for a turn; mails may wait a little longer. */
+  heartbeat: 5_000,
+  heartbeatEvery: 1_000,
+  /** Opening a connection to the mail server, and its greeting. */
+  connect: 10_000,
+  /** The mail server says nothing for this long in the middle of a mail. */
+  silence: 30_000,
+  retry: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 300_000 },
+  /** What is of use for no longer than this (a code) is tried more often: */
+  urgent: 3_600_000,
+  urgentRetry: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 20_000 },
+  /** A mail without an expiry of its own is tried for this long. */
+  giveUpAfter: 2 * 24 * 60 * 60 * 1000,
+} as const;
+
 /** Recording an outcome never gives up: nothing that was accepted may end unrecorded. */
 export const record = {
   attempt: 10_000,
@@ -56,6 +74,8 @@ export const overdue = {
   turnGrace: 5_000,
   /** How long a document may show no progress before it is asked about in Temporal. */
   documentSilence: 60_000,
+  /** How long after a mail's expiry its workflow is asked about in Temporal. */
+  mailGrace: 60_000,
   batch: 20,
 } as const;
 

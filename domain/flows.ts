@@ -17,10 +17,17 @@ export interface DeleteDocumentInput {
   documentId: string;
 }
 
+export interface SendMailInput {
+  /** Null for account mails, which belong to no project. */
+  projectId: string | null;
+  mailId: string;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
   deleteDocument: DeleteDocumentInput;
+  sendMail: SendMailInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -28,7 +35,13 @@ export type TaskQueue = 'chat' | 'ingestion';
 
 /** A workflow start that was written down and is still to be made. */
 export type Dispatch = {
-  [T in WorkflowType]: { workflowType: T; workflowId: string; projectId: string; input: FlowInputs[T] };
+  [T in WorkflowType]: {
+    workflowType: T;
+    workflowId: string;
+    /** Null for what belongs to no project. */
+    projectId: string | null;
+    input: FlowInputs[T];
+  };
 }[WorkflowType];
 
 /** Two queues, so that bulk work never delays a visitor. */
@@ -36,10 +49,13 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   chatTurn: 'chat',
   ingestDocument: 'ingestion',
   deleteDocument: 'ingestion',
+  sendMail: 'chat',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
 export const ingestWorkflowId = (documentId: string, version: number) => `ingest/${documentId}/v${version}`;
+
+export const mailWorkflowId = (mailId: string) => `mail/${mailId}`;
 
 export const chatTurnDispatch = (input: ChatTurnInput): Dispatch => ({
   workflowType: 'chatTurn',
@@ -58,6 +74,13 @@ export const ingestDocumentDispatch = (input: IngestDocumentInput): Dispatch => 
 export const deleteDocumentDispatch = (input: DeleteDocumentInput): Dispatch => ({
   workflowType: 'deleteDocument',
   workflowId: `delete/${input.documentId}`,
+  projectId: input.projectId,
+  input,
+});
+
+export const sendMailDispatch = (input: SendMailInput): Dispatch => ({
+  workflowType: 'sendMail',
+  workflowId: mailWorkflowId(input.mailId),
   projectId: input.projectId,
   input,
 });

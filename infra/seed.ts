@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
-import { readConfig, required } from '../config.ts';
+import { encryptionKeys, readConfig, required } from '../config.ts';
+import { createEncryption } from '../encryption.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
 import { newId } from '../stores/postgres/ids.ts';
 import { createStores } from '../stores/postgres/index.ts';
@@ -56,7 +57,7 @@ async function demoKeys(): Promise<DemoKeys> {
 }
 
 async function createDemoProject({ projectId, apiKey, widgetKey }: DemoKeys): Promise<void> {
-  const stores = createStores(sql);
+  const stores = createStores(sql, createEncryption(encryptionKeys(config)));
   const environment = 'test';
   await stores.projects.create({ id: projectId, name: 'Demo', settings: {} });
   await stores.keys.create(projectId, {

@@ -12,7 +12,7 @@ import { searchAttributesOf } from './search-attributes.ts';
 
 export type Dispatcher = ReturnType<typeof createDispatcher>;
 
-/** Makes the workflow starts that were written down: turns, documents and deletions, all in the same way. */
+/** Makes the workflow starts that were written down: turns, documents, deletions and mails, all in the same way. */
 export function createDispatcher(deps: {
   client: Client;
   dispatches: Pick<DispatchStore, 'done' | 'failed'>;
@@ -94,6 +94,8 @@ const summaryOf = (dispatch: Dispatch): string => {
       return `ingest version ${dispatch.input.version} of a document`;
     case 'deleteDocument':
       return 'remove a deleted document';
+    case 'sendMail':
+      return 'send a mail';
   }
 };
 
@@ -105,7 +107,7 @@ function startOptions(dispatch: Dispatch) {
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
     workflowTaskTimeout: turn.workflowTask,
     typedSearchAttributes: searchAttributesOf(dispatch),
-    priority: { fairnessKey: dispatch.projectId },
+    priority: { fairnessKey: dispatch.projectId ?? 'accounts' },
     staticSummary: summaryOf(dispatch),
   } as const;
 }

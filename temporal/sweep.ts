@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { dispatch as dispatchTiming, live, overdue as overdueTiming } from '../domain/deadlines.ts';
-import { ingestWorkflowId, turnWorkflowId } from '../domain/flows.ts';
+import { ingestWorkflowId, mailWorkflowId, turnWorkflowId } from '../domain/flows.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 
@@ -74,6 +74,16 @@ async function sweepOverdue({
       status: 'failed',
       code: `WORKFLOW_${status}`,
       message,
+    });
+  }
+  for (const { projectId, mailId } of await stores.mails.claimOverdue(overdueTiming.batch)) {
+    const workflowId = mailWorkflowId(mailId);
+    const status = await dispatcher.statusOf(workflowId);
+    if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
+    await stores.mails.end(projectId, mailId, {
+      status: 'failed',
+      code: `WORKFLOW_${status}`,
+      reason: `${reasons[status] ?? closedByItself}.`,
     });
   }
 }

@@ -134,12 +134,22 @@ test('reports what waits for too long', async () => {
   await environment.sql`
     update dispatches set created_at = now() - interval '1 hour', available_at = now() + interval '1 hour',
       last_error = 'connect ECONNREFUSED'`;
+  await environment.sql`
+    insert into mails (id, template, recipient, language, status, reason, expires_at, ended_at)
+    values (${newId()}, 'account_code', 'a@visitors.example', 'en', 'refused', '550 no such user', now(), now())`;
   const { findings } = await doctor({ env, cwd });
   expect(bad(findings)).toMatchObject([
     { severity: 'fail', check: 'Dispatches', detail: expect.stringContaining('for 60 min: connect ECONN') },
     { severity: 'fail', check: 'Overdue turns', detail: expect.stringContaining('1 turn past the deadline') },
+    {
+      severity: 'warn',
+      check: 'Mails',
+      detail: '1 mail refused or given up within a day: 550 no such user',
+      remedy: expect.stringContaining('mail/'),
+    },
   ]);
   await environment.sql`delete from dispatches`;
+  await environment.sql`delete from mails`;
   await environment.sql`delete from turns where id = ${turnId}`;
 });
 

@@ -6,7 +6,9 @@ import type { Servers } from '../infra/local/stack.ts';
 import type { Supervised } from '../infra/local/supervisor.ts';
 import { startThrowAwayServers } from '../infra/local/throwaway.ts';
 import { createApiClient, eventually } from './support/api-client.ts';
+import { insertMail } from '../stores/postgres/mails.ts';
 import { createTestEnvironment, type TestEnvironment } from './support/environment.ts';
+import { createMailbox } from './support/mailbox.ts';
 import type { RunningProcess } from './support/processes.ts';
 
 // Servers that are away or hang for a while, with one API and one worker that live through all of it.
@@ -114,6 +116,35 @@ for (const [how, begin] of outages) {
     await end();
     expect((await answer).json.reply).toContain('37 months');
     await api.ready(upload.answer);
+  });
+}
+
+for (const [how, begin] of outages) {
+  test(`the mail server ${how}: a mail waits, says why, and arrives afterwards`, async () => {
+    const end = await begin(servers.processes.mailbox!);
+    const to = `${how.replaceAll(' ', '-')}@visitors.example`;
+    const params = { code: '271828', minutes: 10 };
+    const dispatch = await environment.sql.begin((tx) =>
+      insertMail(tx, environment.encryption, {
+        projectId: null,
+        template: 'account_code',
+        params,
+        to,
+        language: 'en',
+      }),
+    );
+    const mail = async () => {
+      const [row] = await environment.sql`select status, reason, attempts from mails where recipient = ${to}`;
+      return row!;
+    };
+    await eventually(async () => ((await mail()).reason ? true : undefined));
+    expect(await mail()).toMatchObject({ status: 'queued', reason: expect.stringContaining('SMTP:') });
+    const { raw } = await environment.temporal.workflow.getHandle(dispatch.workflowId).describe();
+    expect(raw.pendingActivities?.[0]?.lastFailure?.message).toContain('SMTP:');
+    await end();
+    const mailbox = createMailbox(servers.mailboxUrl!);
+    expect(await mailbox.code(to)).toBe('271828');
+    await eventually(async () => ((await mail()).status === 'sent' ? true : undefined));
   });
 }
 

@@ -1,12 +1,14 @@
 // The worker: workflows, activities and the sweeps. Run as many as you like.
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
-import { readConfig, required, temporalOptions } from '../config.ts';
+import { encryptionKeys, mailServer, readConfig, required, temporalOptions } from '../config.ts';
 import { stickyQueue, workerDrain, workerForce } from '../domain/deadlines.ts';
 import type { TaskQueue } from '../domain/flows.ts';
+import { createEncryption } from '../encryption.ts';
 import { createLogger, temporalLogger } from '../logging.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
 import { createExtractiveProvider } from '../providers/local/extractive.ts';
+import { createMailTransport } from '../providers/mail/index.ts';
 import { withQueryCache } from '../providers/query-cache.ts';
 import { createRetriever } from '../retrieval/retriever.ts';
 import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
@@ -28,7 +30,7 @@ const sql = connectPostgres(required(config, 'DATABASE_URL'), {
   poolSize: config.DATABASE_POOL_SIZE,
   applicationName: 'frontdesk-worker',
 });
-const stores = createStores(sql);
+const stores = createStores(sql, createEncryption(encryptionKeys(config)));
 const model = createLocalEmbedder({
   modelDir: config.embeddingModelDir,
   threads: config.EMBEDDING_THREADS,
@@ -39,6 +41,7 @@ const index = createChunkIndex(
   { prefix: config.ELASTICSEARCH_INDEX_PREFIX, space: embeddings },
 );
 const client = createTemporalClient(temporal);
+const mailTransport = createMailTransport(mailServer(config));
 const dispatcher = createDispatcher({ client, dispatches: stores.dispatches, logger });
 const activities = createActivities({
   stores,
@@ -47,6 +50,7 @@ const activities = createActivities({
   retriever: createRetriever({ embeddings, index, chunks: stores.chunks }),
   generation: { local: createExtractiveProvider({ embeddings }) },
   dispatcher,
+  mailTransport,
   logger,
 });
 
@@ -87,6 +91,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 logger.info({ queues: config.WORKER_QUEUES }, 'worker is running');
 await Promise.all(workers.map((worker) => worker.run()));
 await stopSweeps();
+mailTransport.close();
 await Promise.all([
   connection.close(),
   client.connection.close(),

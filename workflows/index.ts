@@ -2,3 +2,4 @@
 export { chatTurn } from './chat-turn.ts';
 export { deleteDocument } from './delete-document.ts';
 export { ingestDocument } from './ingest-document.ts';
+export { sendMail } from './send-mail.ts';

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config.ts';
+import type { MailServer } from '../../providers/mail/index.ts';
 import { fail, type Finding, masked, ok, warn } from '../finding.ts';
 
 const minimumNode = 24;
@@ -49,12 +50,14 @@ export function checkModel(folder: string): Finding {
 
 /** Connects, greets and, where the address names a user, logs in. Sends nothing. */
 export async function checkSmtp(
-  url: string | undefined,
+  server: MailServer | undefined,
   verify: (url: string) => Promise<unknown>,
 ): Promise<Finding> {
-  if (url === undefined) {
+  if (server === undefined) {
     return warn('SMTP', 'SMTP_URL is not set: no mail is sent', 'Set SMTP_URL to a mail server');
   }
-  await verify(url);
-  return ok('SMTP', masked(url));
+  // Its keys may be good for sending only, so there is nothing to ask.
+  if (server.kind === 'resend') return ok('Mail', `through Resend, from ${server.from}`);
+  await verify(server.url);
+  return ok('SMTP', `${masked(server.url)}, from ${server.from}`);
 }

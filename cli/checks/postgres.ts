@@ -6,6 +6,8 @@ const minimumVersion = 14;
 /** Seconds. The API starts its dispatches at once, and sweeps try again every half minute at the latest. */
 const dispatchesLate = 60;
 const dispatchesStuck = 600;
+/** Seconds. A mail server that asks to be tried again later is tried again within five minutes. */
+const mailsLate = 300;
 /** Seconds. Sweeps record what became of an overdue turn well before. */
 const turnsStuck = 300;
 
@@ -62,4 +64,20 @@ export async function checkSilentDocuments(diagnostics: DiagnosticsStore): Promi
   const remedy =
     'Normal while a large upload waits for the workers. Else open their workflows in Temporal: `ingest/…`';
   return warn('Documents', detail, remedy, { data: { ...silent } });
+}
+
+/** Mails that wait although their server has been tried, and those that ended unsent in the last day. */
+export async function checkMails(diagnostics: DiagnosticsStore): Promise<Finding> {
+  const { waiting, failed, lastReason } = await diagnostics.mails();
+  const late = waiting.oldestSeconds >= mailsLate;
+  if (!late && failed === 0) return ok('Mails', `${count(waiting.count, 'mail')} waiting`);
+  const parts = [
+    ...(waiting.count > 0
+      ? [`${count(waiting.count, 'mail')} waiting, the oldest for ${duration(waiting.oldestSeconds)}`]
+      : []),
+    ...(failed > 0 ? [`${count(failed, 'mail')} refused or given up within a day`] : []),
+  ];
+  const detail = parts.join('; ') + (lastReason ? `: ${masked(lastReason)}` : '');
+  const remedy = 'Open their workflows in Temporal: `mail/…`. If all fail, correct the mail settings';
+  return warn('Mails', detail, remedy, { data: { ...waiting, failed } });
 }

@@ -30,6 +30,8 @@ export type GivenServers = {
   TEMPORAL_ADDRESS?: string | undefined;
   ELASTICSEARCH_URL?: string | undefined;
   SMTP_URL?: string | undefined;
+  SMTP_HOST?: string | undefined;
+  RESEND_API_KEY?: string | undefined;
 };
 
 export type ServersOptions = {
@@ -150,7 +152,7 @@ const isGiven: Record<ServerName, (given: GivenServers) => boolean> = {
   postgres: (given) => given.DATABASE_URL !== undefined,
   temporal: (given) => given.TEMPORAL_ADDRESS !== undefined,
   elasticsearch: (given) => given.ELASTICSEARCH_URL !== undefined,
-  mailbox: (given) => given.SMTP_URL !== undefined,
+  mailbox: (given) => (given.SMTP_URL ?? given.SMTP_HOST ?? given.RESEND_API_KEY) !== undefined,
 };
 
 function urlsOf(given: GivenServers): ServerUrls {

@@ -88,6 +88,20 @@ export function createDiagnosticsStore(sql: Sql) {
       return row!;
     },
 
+    /** Mails that are still to be sent, those that ended unsent in the last day, and the newest reason of either. */
+    async mails(): Promise<{ waiting: Waiting; failed: number; lastReason: string | null }> {
+      const [row] = await sql<(Waiting & { failed: number; lastReason: string | null })[]>`
+        select count(*) filter (where status = 'queued')::int as count,
+          coalesce(extract(epoch from now() - min(created_at) filter (where status = 'queued')), 0)::float8
+            as oldest_seconds,
+          count(*) filter (where status <> 'queued')::int as failed,
+          (array_agg(reason order by created_at desc) filter (where reason is not null))[1] as last_reason
+        from mails where status = 'queued'
+          or (status in ('refused', 'failed') and ended_at > now() - interval '1 day')`;
+      const { failed, lastReason, ...waiting } = row!;
+      return { waiting, failed, lastReason };
+    },
+
     /** Document versions that are being ingested now. */
     async ingesting(): Promise<number> {
       const [row] = await sql<{ count: number }[]>`

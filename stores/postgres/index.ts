@@ -1,3 +1,4 @@
+import type { Encryption } from '../../encryption.ts';
 import { createBlobStore } from './blobs.ts';
 import { createChunkStore } from './chunks.ts';
 import type { Sql } from './client.ts';
@@ -8,6 +9,7 @@ import { createDocumentStore } from './documents.ts';
 import { createEmbeddingStore } from './embeddings.ts';
 import { createFrameStore } from './frames.ts';
 import { createKeyStore } from './keys.ts';
+import { createMailStore } from './mails.ts';
 import { createOverdueStore } from './overdue.ts';
 import { createProjectStore } from './projects.ts';
 import { createTurnStore } from './turns.ts';
@@ -16,9 +18,9 @@ export type Stores = ReturnType<typeof createStores>;
 
 /**
  * Every store function takes the project's id first and applies it; finding a key, the sweeps and the diagnostics are
- * the exceptions.
+ * the exceptions. Secrets at rest go through `encryption`.
  */
-export function createStores(sql: Sql) {
+export function createStores(sql: Sql, encryption: Encryption) {
   return {
     projects: createProjectStore(sql),
     keys: createKeyStore(sql),
@@ -29,6 +31,7 @@ export function createStores(sql: Sql) {
     conversations: createConversationStore(sql),
     turns: createTurnStore(sql),
     frames: createFrameStore(sql),
+    mails: createMailStore(sql, encryption),
     dispatches: createDispatchStore(sql),
     overdue: createOverdueStore(sql),
     diagnostics: createDiagnosticsStore(sql),

@@ -3,8 +3,9 @@ import { createServer } from 'node:net';
 import { Client, Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import type { ProvidedContext } from 'vitest';
-import { readConfig } from '../../config.ts';
+import { encryptionKeys, readConfig } from '../../config.ts';
 import type { KeyKind } from '../../domain/auth.ts';
+import { createEncryption } from '../../encryption.ts';
 import { connectElasticsearch } from '../../stores/elasticsearch/client.ts';
 import { connectPostgres, type Sql } from '../../stores/postgres/client.ts';
 import { newId } from '../../stores/postgres/ids.ts';
@@ -30,7 +31,8 @@ export async function createTestEnvironment(servers: ProvidedContext['servers'])
   databaseUrl.pathname = `/${name}`;
   const sql: Sql = connectPostgres(databaseUrl.href, { poolSize: 5, applicationName: 'test' });
   await migrate(sql);
-  const stores: Stores = createStores(sql);
+  const encryption = createEncryption(encryptionKeys(readConfig({})));
+  const stores: Stores = createStores(sql, encryption);
 
   const connection = await Connection.connect({ address: servers.temporalAddress });
   await registerNamespace(connection, name);
@@ -57,6 +59,7 @@ export async function createTestEnvironment(servers: ProvidedContext['servers'])
     env,
     sql,
     stores,
+    encryption,
     temporal,
     elasticsearch: connectElasticsearch(servers.elasticsearchUrl, {}),
     indexPrefix: prefix,

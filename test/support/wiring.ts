@@ -4,6 +4,7 @@ import { type Activities, createActivities } from '../../activities/index.ts';
 import { createLogger } from '../../logging.ts';
 import { createLocalEmbedder } from '../../providers/local/embedder.ts';
 import { createExtractiveProvider } from '../../providers/local/extractive.ts';
+import { createMailTransport } from '../../providers/mail/index.ts';
 import { createRetriever } from '../../retrieval/retriever.ts';
 import { createChunkIndex } from '../../stores/elasticsearch/chunk-index.ts';
 import { connectElasticsearch } from '../../stores/elasticsearch/client.ts';
@@ -13,10 +14,10 @@ import type { TestEnvironment } from './environment.ts';
 // Failing tries are what these tests are about; they need no log.
 Runtime.install({ logger: new DefaultLogger('ERROR', () => {}) });
 
-/** The real activities in this process, with an Elasticsearch address of the test's choice. */
+/** The real activities in this process, with addresses of Elasticsearch and of a mail server of the test's choice. */
 export function wireActivities(
   environment: TestEnvironment,
-  options: { elasticsearchUrl: string },
+  options: { elasticsearchUrl: string; smtpUrl?: string },
 ): { activities: Activities; dispatcher: ReturnType<typeof createDispatcher>; close: () => Promise<void> } {
   const { stores, temporal } = environment;
   const logger = createLogger({ name: 'test', level: 'silent' });
@@ -26,6 +27,10 @@ export function wireActivities(
     space: embeddings,
   });
   const dispatcher = createDispatcher({ client: temporal, dispatches: stores.dispatches, logger });
+  const { smtpUrl } = options;
+  const mailTransport = createMailTransport(
+    smtpUrl ? { kind: 'smtp', url: smtpUrl, from: 'desk@shop.example' } : undefined,
+  );
   const activities = createActivities({
     stores,
     index,
@@ -33,7 +38,15 @@ export function wireActivities(
     retriever: createRetriever({ embeddings, index, chunks: stores.chunks }),
     generation: { local: createExtractiveProvider({ embeddings }) },
     dispatcher,
+    mailTransport,
     logger,
   });
-  return { activities, dispatcher, close: () => embeddings.close() };
+  return {
+    activities,
+    dispatcher,
+    async close() {
+      mailTransport.close();
+      await embeddings.close();
+    },
+  };
 }
