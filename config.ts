@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import type { AuthSecrets } from './auth/tokens.ts';
 import type { EncryptionKey } from './encryption.ts';
 import { parseRange } from './outbound/addresses.ts';
 import type { MailServer } from './providers/mail/index.ts';
@@ -15,6 +16,9 @@ const list = z.string().transform((text) =>
     .filter(Boolean),
 );
 
+const secret = z
+  .string()
+  .min(32, 'must have at least 32 characters, as `openssl rand -base64 32` prints them');
 const encryptionKey = z.string().transform((text, context): EncryptionKey => {
   const [, id, encoded] = /^([\w-]+):(.+)$/.exec(text) ?? [];
   const key = Buffer.from(encoded ?? '', 'base64');
@@ -44,6 +48,25 @@ const environment = z.object({
     .int()
     .positive()
     .default(50 * 1024 * 1024),
+
+  /** Whose X-Forwarded-* headers count: false, true (everybody's), a number of proxies, or their addresses. */
+  TRUST_PROXY: z
+    .string()
+    .default('false')
+    .transform((text) => {
+      if (/^(true|false)$/.test(text)) return text === 'true';
+      return /^\d+$/.test(text) ? Number(text) : text.split(',').map((address) => address.trim());
+    }),
+  /** Where visitors reach this server: what snippets name. */
+  APP_BASE_URL: z.url().optional(),
+  /** Sites that may use the keys of projects without an allowlist of their own. */
+  CORS_ORIGIN: list.default([]),
+  /** Origins of dashboards, which send bearer tokens. */
+  FRONTEND_ORIGIN: list.default([]),
+  /** Sign access tokens, and key the stored hashes of refresh tokens and of codes. */
+  ACCESS_SECRET: secret.optional(),
+  REFRESH_SECRET: secret.optional(),
+  AUTH_SECRET: secret.optional(),
 
   DATABASE_URL: z.url().optional(),
   /** The same as DATABASE_URL, under the name that an existing system uses. */
@@ -145,6 +168,18 @@ export function mailServer(config: Config): MailServer | undefined {
   const account = user ?? decodeURIComponent(new URL(url).username);
   const from = config.MAIL_FROM ?? (account.includes('@') ? account : 'frontdesk@localhost');
   return { kind: 'smtp', url, from };
+}
+
+/** The secrets of accounts. Throws in production where one is missing. */
+export function authSecrets(config: Config): AuthSecrets {
+  const given = (name: 'ACCESS_SECRET' | 'REFRESH_SECRET' | 'AUTH_SECRET'): string => {
+    const value = config[name];
+    if (value) return value;
+    if (config.NODE_ENV === 'production')
+      throw new Error(`${name} is not set: production needs one of its own.`);
+    return `development ${name}`;
+  };
+  return { access: given('ACCESS_SECRET'), refresh: given('REFRESH_SECRET'), auth: given('AUTH_SECRET') };
 }
 
 /** How to reach Temporal. */

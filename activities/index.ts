@@ -11,6 +11,7 @@ import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
 import { createMailActivities } from './mails/send.ts';
+import { createProjectDeletionActivities } from './projects/delete.ts';
 
 export interface ActivityDependencies {
   stores: Stores;
@@ -33,5 +34,6 @@ export function createActivities(deps: ActivityDependencies) {
     ...createIngestionActivities(deps),
     ...createDeletionActivities(deps),
     ...createMailActivities(deps),
+    ...createProjectDeletionActivities(deps),
   });
 }

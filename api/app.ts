@@ -3,23 +3,30 @@ import cors from '@fastify/cors';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
+import type { Tokens } from '../auth/tokens.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Retriever } from '../retrieval/retriever.ts';
 import type { FrameListener } from '../stores/postgres/frames.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
-import { apiKeyAuthentication } from './plugins/api-keys.ts';
+import { accessControl } from './plugins/access.ts';
 import { renderError } from './plugins/errors.ts';
+import { authRoutes } from './routes/auth.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { conversationRoutes } from './routes/conversations.ts';
 import { demoRoutes } from './routes/demo.ts';
 import { documentRoutes } from './routes/documents.ts';
 import { healthRoutes } from './routes/health.ts';
+import { keyRoutes } from './routes/keys.ts';
+import { projectRoutes } from './routes/projects.ts';
 import { retrievalRoutes } from './routes/retrieval.ts';
+import { userRoutes } from './routes/users.ts';
+import { workspaceRoutes } from './routes/workspaces.ts';
 
 export interface AppDependencies {
   stores: Stores;
   dispatcher: Dispatcher;
+  tokens: Tokens;
   retriever: Retriever;
   frameListener: FrameListener;
   /** Whether each server answers; rejects with the reason where it does not. */
@@ -32,6 +39,13 @@ export interface AppDependencies {
   settings: {
     /** Largest decoded document, in bytes. */
     maxContentBytes: number;
+    trustProxy: boolean | number | string[];
+    /** Where visitors reach this server, without a slash at the end; undefined: as a request says. */
+    appBaseUrl: string | undefined;
+    /** Sites that may use the keys of projects without an allowlist of their own; empty: all. */
+    defaultAllowedDomains: readonly string[];
+    /** Origins of dashboards; empty: all. */
+    dashboardOrigins: readonly string[];
     /** Undefined in production: there is no demo page. */
     demo: { keysFile: string; namespaceUrl: string } | undefined;
   };
@@ -58,10 +72,12 @@ const allowedHeaders = [
 
 /** The whole HTTP server, without listening. */
 export async function createApp(deps: AppDependencies): Promise<App> {
+  const { trustProxy } = deps.settings;
   const app: App = Fastify({
     loggerInstance: deps.logger as FastifyBaseLogger,
     // Bodies without a limit of their own are small JSON.
     bodyLimit: 1024 * 1024,
+    trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
     requestIdHeader: false,
     genReqId: () => crypto.randomUUID(),
     // When closing, answers under way are finished; connections that only wait are closed.
@@ -93,9 +109,14 @@ export async function createApp(deps: AppDependencies): Promise<App> {
       'permissions-policy': 'camera=(), microphone=(), geolocation=()',
     });
   });
-  apiKeyAuthentication(app, deps.stores.keys);
+  accessControl(app, deps);
 
   healthRoutes(app, deps);
+  authRoutes(app, deps);
+  workspaceRoutes(app, deps);
+  projectRoutes(app, deps);
+  keyRoutes(app, deps);
+  userRoutes(app, deps);
   documentRoutes(app, deps);
   chatRoutes(app, deps);
   conversationRoutes(app, deps);

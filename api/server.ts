@@ -1,5 +1,13 @@
 // The API: validates, records, starts workflows and streams answers. Stateless; run as many as you like.
-import { encryptionKeys, readConfig, required, temporalNamespaceUrl, temporalOptions } from '../config.ts';
+import { createTokens } from '../auth/tokens.ts';
+import {
+  authSecrets,
+  encryptionKeys,
+  readConfig,
+  required,
+  temporalNamespaceUrl,
+  temporalOptions,
+} from '../config.ts';
 import { apiDrain } from '../domain/deadlines.ts';
 import { createEncryption } from '../encryption.ts';
 import { createLogger } from '../logging.ts';
@@ -34,6 +42,7 @@ const index = createChunkIndex(
 const app = await createApp({
   stores,
   dispatcher,
+  tokens: createTokens(authSecrets(config)),
   retriever: createRetriever({ embeddings, index, chunks: stores.chunks }),
   frameListener: createFrameListener(sql, (error) => logger.warn({ err: error }, 'not listening for frames')),
   probes: {
@@ -44,6 +53,10 @@ const app = await createApp({
   logger,
   settings: {
     maxContentBytes: config.MAX_CONTENT_BYTES,
+    trustProxy: config.TRUST_PROXY,
+    appBaseUrl: config.APP_BASE_URL?.replace(/\/+$/, ''),
+    defaultAllowedDomains: config.CORS_ORIGIN.map(hostOfSite),
+    dashboardOrigins: config.FRONTEND_ORIGIN,
     demo:
       config.NODE_ENV === 'production'
         ? undefined
@@ -60,4 +73,12 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     await app.close();
     await Promise.all([client.connection.close(), embeddings.close(), sql.end({ timeout: 5 })]);
   });
+}
+
+/** The allowlist names sites as origins (`https://shop.example`) or as hosts. */
+function hostOfSite(site: string): string {
+  return site
+    .replace(/^https?:\/\//, '')
+    .replace(/[:/].*$/, '')
+    .toLowerCase();
 }

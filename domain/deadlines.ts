@@ -121,3 +121,24 @@ export const postgresReconnect = 1_000;
 
 /** A server that does not answer /ready's question within this counts as down. */
 export const probe = 2_000;
+
+export const account = {
+  /** An access token; after it the refresh token is exchanged for a new one. */
+  accessToken: 15 * 60 * 1000,
+  /** A session that is not refreshed for this long ends. */
+  refreshToken: 30 * 24 * 60 * 60 * 1000,
+  /** A six-digit code. */
+  code: 10 * 60 * 1000,
+  /** Between two mails to the same address. */
+  codePause: 60_000,
+  invitation: 7 * 24 * 60 * 60 * 1000,
+  /** After too many wrong passwords: the first pause, which doubles, and the longest. */
+  lockout: { initial: 30_000, maximum: 15 * 60 * 1000 },
+  /** Failures are forgotten this long after the last. */
+  failureMemory: 24 * 60 * 60 * 1000,
+  /** A network counts as the owner's this long after a sign-in from it. */
+  knownNetwork: 90 * 24 * 60 * 60 * 1000,
+} as const;
+
+/** A key's "last used" is this exact: it is not written down for every call. */
+export const keyUse = 60_000;

@@ -23,11 +23,16 @@ export interface SendMailInput {
   mailId: string;
 }
 
+export interface DeleteProjectInput {
+  projectId: string;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
   deleteDocument: DeleteDocumentInput;
   sendMail: SendMailInput;
+  deleteProject: DeleteProjectInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -50,6 +55,7 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   ingestDocument: 'ingestion',
   deleteDocument: 'ingestion',
   sendMail: 'chat',
+  deleteProject: 'ingestion',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
@@ -81,6 +87,13 @@ export const deleteDocumentDispatch = (input: DeleteDocumentInput): Dispatch => 
 export const sendMailDispatch = (input: SendMailInput): Dispatch => ({
   workflowType: 'sendMail',
   workflowId: mailWorkflowId(input.mailId),
+  projectId: input.projectId,
+  input,
+});
+
+export const deleteProjectDispatch = (input: DeleteProjectInput): Dispatch => ({
+  workflowType: 'deleteProject',
+  workflowId: `delete-project/${input.projectId}`,
   projectId: input.projectId,
   input,
 });

@@ -22,6 +22,8 @@ export interface TranscriptLine {
 export interface MailParams {
   /** Registration, and logging in with a code. */
   account_code: { code: string; minutes: number };
+  /** Somebody registers with an address that has an account. */
+  account_exists: Record<string, never>;
   password_reset: CodeOrLink & { minutes: number };
   invitation: CodeOrLink & { workspace: string; inviter: string };
   /** A secret key was seen in a public place. */

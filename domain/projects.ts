@@ -62,8 +62,38 @@ export const projectSettings = z.object({
 
 export type ProjectSettings = z.infer<typeof projectSettings>;
 
+/** The same without defaults: every field is there. */
+export const wholeProjectSettings = z.object(
+  mapFields((field) => field.unwrap()) as unknown as {
+    [K in keyof ProjectSettings]: z.ZodType<ProjectSettings[K]>;
+  },
+);
+
+/** Any of the settings, and no defaults for the others: what a change is made of. */
+export const projectSettingsChange = z.object(
+  mapFields((field) => field.unwrap().optional()) as unknown as {
+    [K in keyof ProjectSettings]: z.ZodOptional<z.ZodType<ProjectSettings[K]>>;
+  },
+);
+
+type Field = (typeof projectSettings.shape)[keyof ProjectSettings];
+
+function mapFields(change: (field: Field) => z.ZodType): Record<string, z.ZodType> {
+  return Object.fromEntries(
+    Object.entries(projectSettings.shape).map(([name, field]) => [name, change(field)]),
+  );
+}
+
 export interface Project {
   id: string;
   name: string;
   settings: ProjectSettings;
+}
+
+/** A project as the members of its workspace see it. */
+export interface ProjectRecord extends Project {
+  workspaceId: string | null;
+  /** An inactive project's keys are refused. */
+  active: boolean;
+  createdAt: Date;
 }

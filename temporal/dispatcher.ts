@@ -67,6 +67,28 @@ export function createDispatcher(deps: {
       }
     },
 
+    /** Ends a project's schedules and its running workflows but for one. Returns how many of each. */
+    async stopProject(projectId: string, but: string): Promise<{ schedules: number; workflows: number }> {
+      const ended = { schedules: 0, workflows: 0 };
+      const ofProject = `projectId = "${projectId}"`;
+      for await (const { scheduleId } of client.schedule.list({ query: ofProject })) {
+        await client.schedule.getHandle(scheduleId).delete();
+        ended.schedules += 1;
+      }
+      for await (const { workflowId } of client.workflow.list({
+        query: `${ofProject} and ExecutionStatus = "Running"`,
+      })) {
+        if (workflowId === but) continue;
+        try {
+          await client.workflow.getHandle(workflowId).terminate('The project was deleted.');
+          ended.workflows += 1;
+        } catch (error) {
+          if (!(error instanceof WorkflowNotFoundError)) throw error;
+        }
+      }
+      return ended;
+    },
+
     /** How Temporal sees a workflow: running, how it was closed, or that it has never heard of it. */
     async statusOf(workflowId: string): Promise<string> {
       try {
@@ -96,6 +118,8 @@ const summaryOf = (dispatch: Dispatch): string => {
       return 'remove a deleted document';
     case 'sendMail':
       return 'send a mail';
+    case 'deleteProject':
+      return 'remove a deleted project';
   }
 };
 

@@ -3,11 +3,15 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const passwords = [
+const secrets = [
   'POSTGRES_PASSWORD',
   'FRONTDESK_DATABASE_PASSWORD',
   'TEMPORAL_DATABASE_PASSWORD',
   'ELASTIC_PASSWORD',
+  'ENCRYPTION_KEYS',
+  'ACCESS_SECRET',
+  'REFRESH_SECRET',
+  'AUTH_SECRET',
 ];
 
 type Environment = Record<string, string | undefined>;
@@ -28,13 +32,13 @@ const config = (env: Environment) =>
   run(client!, ['--env-file', '/dev/null', '-f', 'docker-compose.yml', 'config', '--quiet'], env);
 
 test.runIf(client)('docker-compose.yml is valid', () => {
-  const { status, stderr } = config(Object.fromEntries(passwords.map((name) => [name, 'secret'])));
+  const { status, stderr } = config(Object.fromEntries(secrets.map((name) => [name, 'secret'])));
   expect(stderr).toBe('');
   expect(status).toBe(0);
 });
 
-test.runIf(client).each(passwords)('docker-compose.yml asks for %s and holds none', (absent) => {
-  const given = passwords.filter((name) => name !== absent);
+test.runIf(client).each(secrets)('docker-compose.yml asks for %s and holds none', (absent) => {
+  const given = secrets.filter((name) => name !== absent);
   const { status, stderr } = config(Object.fromEntries(given.map((name) => [name, 'secret'])));
   expect(status).not.toBe(0);
   expect(stderr).toContain(absent);

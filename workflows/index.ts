@@ -1,5 +1,6 @@
 // What the worker loads: every export is a workflow.
 export { chatTurn } from './chat-turn.ts';
 export { deleteDocument } from './delete-document.ts';
+export { deleteProject } from './delete-project.ts';
 export { ingestDocument } from './ingest-document.ts';
 export { sendMail } from './send-mail.ts';

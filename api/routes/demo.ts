@@ -11,7 +11,9 @@ const contentTypes: Record<string, string> = {
 
 /** The demo project's page with its chat. Served in development only. */
 export function demoRoutes(app: App, demo: NonNullable<AppDependencies['settings']['demo']>): void {
-  app.get('/demo', async (_request, reply) => {
+  const config = { public: true };
+
+  app.get('/demo', { config }, async (_request, reply) => {
     const { widgetKey } = await demoKeys(demo.keysFile);
     const page = (await readFile(new URL('demo.html', folder), 'utf8'))
       .replace('{{widgetKey}}', () => escapeHtml(widgetKey))
@@ -22,7 +24,7 @@ export function demoRoutes(app: App, demo: NonNullable<AppDependencies['settings
       .send(page);
   });
 
-  app.get<{ Params: { file: string } }>('/demo/:file', async (request, reply) => {
+  app.get<{ Params: { file: string } }>('/demo/:file', { config }, async (request, reply) => {
     const contentType = /^[a-z-]+\.(css|js|svg)$/.exec(request.params.file)?.[1];
     const bytes =
       contentType && (await readFile(new URL(request.params.file, folder)).catch(() => undefined));

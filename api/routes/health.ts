@@ -4,10 +4,10 @@ import type { App, AppDependencies } from '../app.ts';
 type State = { status: 'up' } | { status: 'down'; reason: string };
 
 export function healthRoutes(app: App, { probes }: Pick<AppDependencies, 'probes'>): void {
-  app.get('/health', async () => ({ status: 'ok' }));
+  app.get('/health', { config: { public: true } }, async () => ({ status: 'ok' }));
 
   // Without PostgreSQL nothing can be accepted. Without the others it can, and is done later.
-  app.get('/ready', async (_request, reply) => {
+  app.get('/ready', { config: { public: true } }, async (_request, reply) => {
     const entries = await Promise.all(
       Object.entries(probes).map(async ([name, probe]) => [name, await stateOf(probe)] as const),
     );

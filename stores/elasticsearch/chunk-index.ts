@@ -103,6 +103,38 @@ export function createChunkIndex(
       }
     },
 
+    /** Removes all that a search finds of a project, and returns how many chunks that were. */
+    async removeProject(
+      projectId: string,
+      onRemoved: (total: number) => void,
+      signal?: AbortSignal,
+    ): Promise<number> {
+      let removed = 0;
+      for (;;) {
+        const { hits } = await asProviderError(() =>
+          client.search(
+            {
+              index,
+              routing: projectId,
+              size: 1_000,
+              stored_fields: '_none_',
+              docvalue_fields: ['chunk_id'],
+              track_total_hits: false,
+              query: { term: { project_id: projectId } },
+            },
+            { requestTimeout: timeouts.write, ...(signal ? { signal } : {}) },
+          ),
+        );
+        const ids = hits.hits.map(({ fields }) => (fields as { chunk_id: [string] }).chunk_id[0]);
+        if (ids.length === 0) return removed;
+        // Visible at once, or the next search finds the same again.
+        const operations = ids.map((id) => ({ delete: { _id: id } }));
+        await bulk(projectId, operations, true, signal);
+        removed += ids.length;
+        onRemoved(removed);
+      }
+    },
+
     /** Both legs in one round trip. Scores are raw: BM25, and cosine similarity. */
     async search(query: ChunkQuery, signal?: AbortSignal): Promise<{ bm25: Leg; dense: Leg }> {
       return await asProviderError(async () => {

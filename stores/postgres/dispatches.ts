@@ -1,7 +1,7 @@
 import { dispatch as timing } from '../../domain/deadlines.ts';
 import type { Dispatch } from '../../domain/flows.ts';
 import type { Query, Sql } from './client.ts';
-import { asJson } from './projects.ts';
+import { asJson } from './json.ts';
 
 export type DispatchStore = ReturnType<typeof createDispatchStore>;
 

@@ -5,7 +5,7 @@ import type { Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
 import { newId } from './ids.ts';
-import { asJson } from './projects.ts';
+import { asJson } from './json.ts';
 
 export type DocumentStore = ReturnType<typeof createDocumentStore>;
 

@@ -1,7 +1,7 @@
 import type { Frame } from '../../domain/chat.ts';
 import { live } from '../../domain/deadlines.ts';
 import type { Sql } from './client.ts';
-import { asJson } from './projects.ts';
+import { asJson } from './json.ts';
 
 /**
  * Live frames between the worker that generates and the API processes whose visitors wait. Everything here may be

@@ -1,4 +1,6 @@
 import type { Encryption } from '../../encryption.ts';
+import { createAccountCodeStore } from './account-codes.ts';
+import { createAuditStore } from './audit.ts';
 import { createBlobStore } from './blobs.ts';
 import { createChunkStore } from './chunks.ts';
 import type { Sql } from './client.ts';
@@ -11,8 +13,13 @@ import { createFrameStore } from './frames.ts';
 import { createKeyStore } from './keys.ts';
 import { createMailStore } from './mails.ts';
 import { createOverdueStore } from './overdue.ts';
+import { createProjectDeletionStore } from './project-deletions.ts';
 import { createProjectStore } from './projects.ts';
+import { createSessionStore } from './sessions.ts';
+import { createSignInFailureStore } from './sign-in-failures.ts';
 import { createTurnStore } from './turns.ts';
+import { createUserStore } from './users.ts';
+import { createWorkspaceStore } from './workspaces.ts';
 
 export type Stores = ReturnType<typeof createStores>;
 
@@ -22,8 +29,15 @@ export type Stores = ReturnType<typeof createStores>;
  */
 export function createStores(sql: Sql, encryption: Encryption) {
   return {
+    users: createUserStore(sql),
+    accountCodes: createAccountCodeStore(sql, encryption),
+    sessions: createSessionStore(sql),
+    signInFailures: createSignInFailureStore(sql),
+    workspaces: createWorkspaceStore(sql, encryption),
     projects: createProjectStore(sql),
-    keys: createKeyStore(sql),
+    projectDeletions: createProjectDeletionStore(sql),
+    keys: createKeyStore(sql, encryption),
+    audit: createAuditStore(sql),
     documents: createDocumentStore(sql),
     chunks: createChunkStore(sql),
     embeddings: createEmbeddingStore(sql),

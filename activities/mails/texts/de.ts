@@ -9,6 +9,13 @@ export const de: MailTexts = {
     code: mail.code,
     note: `Gültigkeit: ${minutes(mail.minutes)}, für eine einzige Verwendung. Wenn Sie ihn nicht angefordert haben, ignorieren Sie diese E-Mail.`,
   }),
+  account_exists: () => ({
+    subject: 'Sie haben schon ein Konto',
+    paragraphs: [
+      'Jemand, hoffentlich Sie selbst, wollte sich mit dieser Adresse registrieren, doch sie hat schon ein Konto. Melden Sie sich damit an; falls Sie das Passwort vergessen haben, fordern Sie dort ein neues an.',
+    ],
+    note: 'Falls Sie es nicht waren, ignorieren Sie diese Mail.',
+  }),
   password_reset: (mail) => ({
     subject: 'Neues Passwort wählen',
     paragraphs: ['Jemand, hoffentlich Sie, hat für diese Adresse ein neues Passwort angefordert.'],

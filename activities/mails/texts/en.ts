@@ -9,6 +9,13 @@ export const en: MailTexts = {
     code: mail.code,
     note: `It is valid for ${minutes(mail.minutes)} and works once. If you did not ask for it, ignore this mail.`,
   }),
+  account_exists: () => ({
+    subject: 'You have an account already',
+    paragraphs: [
+      'Someone, we hope you, wanted to register with this address, but it has an account already. Sign in with it; if you have forgotten the password, ask for a new one there.',
+    ],
+    note: 'If it was not you, ignore this mail.',
+  }),
   password_reset: (mail) => ({
     subject: 'Choose a new password',
     paragraphs: ['Someone, we hope you, asked for a new password for this address.'],

@@ -9,6 +9,13 @@ export const es: MailTexts = {
     code: mail.code,
     note: `Es válido durante ${minutes(mail.minutes)} y para un solo uso. Si no lo ha pedido, ignore este correo.`,
   }),
+  account_exists: () => ({
+    subject: 'Ya tienes una cuenta',
+    paragraphs: [
+      'Alguien, esperamos que tú, ha querido registrarse con esta dirección, pero ya tiene una cuenta. Inicia sesión con ella; si has olvidado la contraseña, pide allí una nueva.',
+    ],
+    note: 'Si no has sido tú, ignora este correo.',
+  }),
   password_reset: (mail) => ({
     subject: 'Elija una contraseña nueva',
     paragraphs: ['Alguien, esperamos que usted, ha pedido una contraseña nueva para esta dirección.'],
