@@ -113,7 +113,7 @@ describe('a project', () => {
           deletion.projectId === id && deletion.finishedAt !== null,
       );
     }, 60_000);
-    expect(receipt.removed).toMatchObject({ documents: 1, turns: 1, projects: 1, indexedChunks: 1 });
+    expect(receipt.removed).toMatchObject({ documents: 1, turns: 1, chunks: 1, indexedChunks: 1 });
     expect(Object.values(receipt.remaining).every((count) => count === 0)).toBe(true);
     expect(await environment.stores.projectDeletions.remainingRows(id)).toEqual(
       Object.fromEntries(
@@ -252,7 +252,7 @@ describe('a team', () => {
       by,
     );
     expect(answer.status, answer.text).toBe(201);
-    const token = /^[\w-]{32}$/m.exec((await people.mailTo(person.email, 2)).text)![0];
+    const token = /[\w-]{32}/.exec((await people.mailTo(person.email, 2)).text)![0];
     expect((await as('POST', '/invitations/accept', { token }, person)).json.role).toBe(role);
     expect((await as('POST', '/invitations/accept', { token }, person)).json.code).toBe('INVALID_INVITATION');
     return person;
@@ -261,7 +261,7 @@ describe('a team', () => {
   test('an invitation is for the address that it was sent to', async () => {
     const [invited, other] = [people.newAddress(), await people.signUp()];
     await as('POST', `/workspaces/${owner.workspaceId}/invitations`, { email: invited, role: 'viewer' });
-    const token = /^[\w-]{32}$/m.exec((await people.mailTo(invited)).text)![0];
+    const token = /[\w-]{32}/.exec((await people.mailTo(invited)).text)![0];
     expect((await as('POST', '/invitations/accept', { token }, other)).json.code).toBe('INVALID_INVITATION');
   });
 

@@ -13,24 +13,22 @@ export function createProjectDeletionActivities({ stores, index, dispatcher }: D
     async stopProject({ projectId }: DeleteProjectInput, ownWorkflowId: string): Promise<void> {
       await withHeartbeat(timing.heartbeatEvery, async (_signal, report) => {
         const stopped = await dispatcher.stopProject(projectId, ownWorkflowId);
-        report({ stopped });
-        await projectDeletions.addRemoved(projectId, stopped);
-      });
-    },
-
-    async removeProjectFromIndex({ projectId }: DeleteProjectInput): Promise<void> {
-      await withHeartbeat(timing.heartbeatEvery, async (signal, report) => {
-        const removed = await index.removeProject(projectId, (total) => report({ chunks: total }), signal);
-        await projectDeletions.addRemoved(projectId, { indexedChunks: removed });
+        report(stopped);
+        await projectDeletions.noteRemoved(projectId, stopped);
       });
     },
 
     async removeProjectRows({ projectId }: DeleteProjectInput): Promise<void> {
       await withHeartbeat(timing.heartbeatEvery, async (_signal, report) => {
-        const removed = await projectDeletions.removeRows(projectId, (table, rows) =>
-          report({ table, rows }),
-        );
-        await projectDeletions.addRemoved(projectId, removed);
+        await projectDeletions.noteRemoved(projectId, await projectDeletions.remainingRows(projectId));
+        await projectDeletions.removeRows(projectId, (table) => report({ table }));
+      });
+    },
+
+    async removeProjectFromIndex({ projectId }: DeleteProjectInput): Promise<void> {
+      await withHeartbeat(timing.heartbeatEvery, async (signal, report) => {
+        await projectDeletions.noteRemoved(projectId, { indexedChunks: await index.count(projectId) });
+        await index.removeProject(projectId, (total) => report({ chunks: total }), signal);
       });
     },
 

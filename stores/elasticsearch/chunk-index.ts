@@ -103,12 +103,12 @@ export function createChunkIndex(
       }
     },
 
-    /** Removes all that a search finds of a project, and returns how many chunks that were. */
+    /** Removes all that a search finds of a project. */
     async removeProject(
       projectId: string,
       onRemoved: (total: number) => void,
       signal?: AbortSignal,
-    ): Promise<number> {
+    ): Promise<void> {
       let removed = 0;
       for (;;) {
         const { hits } = await asProviderError(() =>
@@ -126,7 +126,7 @@ export function createChunkIndex(
           ),
         );
         const ids = hits.hits.map(({ fields }) => (fields as { chunk_id: [string] }).chunk_id[0]);
-        if (ids.length === 0) return removed;
+        if (ids.length === 0) return;
         // Visible at once, or the next search finds the same again.
         const operations = ids.map((id) => ({ delete: { _id: id } }));
         await bulk(projectId, operations, true, signal);

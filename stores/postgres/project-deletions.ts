@@ -32,27 +32,21 @@ export function createProjectDeletionStore(sql: Sql) {
   return {
     /**
      * Removes the project's rows in small transactions, so that nobody else waits, and the project last. Rows that are
-     * referred to take those that refer to them with them. Returns the counts by table.
+     * referred to take those that refer to them with them.
      */
-    async removeRows(
-      projectId: string,
-      onRemoved: (table: string, rows: number) => void,
-    ): Promise<Record<string, number>> {
-      const removed: Record<string, number> = {};
+    async removeRows(projectId: string, onProgress: (table: string) => void): Promise<void> {
       for (const table of await tables()) {
         // Its own start stays until Temporal has it, and goes with the project.
         if (table === 'dispatches') continue;
-        for (;;) {
-          const { count } = await sql`
+        onProgress(table);
+        let count: number;
+        do {
+          ({ count } = await sql`
             delete from ${sql(table)} where ctid in (
-              select ctid from ${sql(table)} where project_id = ${projectId} limit ${batch})`;
-          removed[table] = (removed[table] ?? 0) + count;
-          onRemoved(table, removed[table]);
-          if (count < batch) break;
-        }
+              select ctid from ${sql(table)} where project_id = ${projectId} limit ${batch})`);
+        } while (count === batch);
       }
-      const { count } = await sql`delete from projects where id = ${projectId} and deleted_at is not null`;
-      return { ...removed, projects: count };
+      await sql`delete from projects where id = ${projectId} and deleted_at is not null`;
     },
 
     /** Rows that still carry the project's id, by table. */
@@ -66,12 +60,12 @@ export function createProjectDeletionStore(sql: Sql) {
       return counts;
     },
 
-    /** Adds to what was removed: a step that runs again counts what it still found. */
-    async addRemoved(projectId: string, removed: Record<string, number>): Promise<void> {
+    /** Notes what is about to be removed. A step that runs again finds less: then the first count stays. */
+    async noteRemoved(projectId: string, counts: Record<string, number>): Promise<void> {
       await sql`
         update project_deletions d set removed = d.removed || (
-          select coalesce(jsonb_object_agg(key, value::int + coalesce((d.removed->>key)::int, 0)), '{}')
-          from jsonb_each_text(${asJson(sql, removed)}))
+          select coalesce(jsonb_object_agg(key, greatest(value::int, (d.removed->>key)::int)), '{}')
+          from jsonb_each_text(${asJson(sql, counts)}))
         where project_id = ${projectId}`;
     },
 
