@@ -68,6 +68,11 @@ const environment = z.object({
   REFRESH_SECRET: secret.optional(),
   AUTH_SECRET: secret.optional(),
 
+  /** Keys of other systems that the seed gives to the demo project: ordinary, publishable and secret. */
+  DEFAULT_API_KEY: z.string().optional(),
+  WIDGET_API_KEY: z.string().optional(),
+  ADMIN_API_KEY: z.string().optional(),
+
   DATABASE_URL: z.url().optional(),
   /** The same as DATABASE_URL, under the name that an existing system uses. */
   DB_URL: z.url().optional(),

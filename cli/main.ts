@@ -1,11 +1,13 @@
 // The operator's commands.
 import { parseArgs } from 'node:util';
 import { type Config, required } from '../config.ts';
+import { keyKinds } from '../domain/auth.ts';
 import { localEmbeddingSpace } from '../providers/local/embedder.ts';
 import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
 import { createDiagnosticsStore } from '../stores/postgres/diagnostics.ts';
+import { importKey, setPlatformAdmin } from './accounts.ts';
 import { diagnose, line } from './doctor.ts';
 import { loadConfig } from './environment.ts';
 import { count, fail, type Finding, reasonOf } from './finding.ts';
@@ -23,6 +25,14 @@ const usage = `frontdesk <command>
                   was interrupted, run it again.
     --drop        Removes the index first, and creates it anew. Until it is done, searches find only a part.
 
+  admin ADDRESS   Makes the user with this e-mail address a platform admin, who may list and suspend users.
+    --revoke      Takes that away again.
+
+  import-key PROJECT_ID
+                  Makes the key on standard input a key of the project, whatever it looks like: those who have a key of
+                  another system go on using it.
+    --kind KIND   ordinary (default), publishable or secret.
+
 The servers' addresses come from the environment, from .env, or from the \`npm start\` that runs from this folder.
 `;
 
@@ -34,16 +44,48 @@ const { values, positionals } = read(() =>
       json: { type: 'boolean', default: false },
       deep: { type: 'boolean', default: false },
       drop: { type: 'boolean', default: false },
+      revoke: { type: 'boolean', default: false },
+      kind: { type: 'string', default: 'ordinary' },
     },
   }),
 );
-const [command, ...others] = positionals;
+const [command, ...given] = positionals;
 
 if (values.help) console.log(usage);
-else if (others.length > 0) misused(`${others[0]} is one argument too many.`);
-else if (command === 'doctor') await doctor();
-else if (command === 'rebuild-index') await rebuild();
+else if (command === 'doctor') await doctor(...argumentsOf([]));
+else if (command === 'rebuild-index') await rebuild(...argumentsOf([]));
+else if (command === 'admin') await admin(...argumentsOf(['the address of a user']));
+else if (command === 'import-key') await importProjectKey(...argumentsOf(["the project's id"]));
 else misused(command ? `There is no command ${command}.` : 'Name a command.');
+
+/** As many arguments as there are names. */
+function argumentsOf<const Names extends readonly string[]>(names: Names): { [K in keyof Names]: string } {
+  if (given.length > names.length) misused(`${given[names.length]} is one argument too many.`);
+  if (given.length < names.length) misused(`Give ${names[given.length]}.`);
+  return given as { [K in keyof Names]: string };
+}
+
+async function admin(email: string): Promise<void> {
+  const config = read(loadConfig);
+  await say(() => setPlatformAdmin(config, email, !values.revoke));
+}
+
+async function importProjectKey(projectId: string): Promise<void> {
+  const config = read(loadConfig);
+  const kind =
+    keyKinds.find((known) => known === values.kind) ?? misused(`There is no kind of key ${values.kind}.`);
+  await say(() => importKey(config, projectId, kind, process.stdin));
+}
+
+/** Prints what was done, or why it was not, and then ends with 1. */
+async function say(work: () => Promise<string>): Promise<void> {
+  try {
+    console.log(await work());
+  } catch (error) {
+    console.error(reasonOf(error));
+    process.exitCode = 1;
+  }
+}
 
 async function doctor(): Promise<void> {
   let findings: Finding[];

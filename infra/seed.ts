@@ -58,20 +58,17 @@ async function demoKeys(): Promise<DemoKeys> {
 
 async function createDemoProject({ projectId, apiKey, widgetKey }: DemoKeys): Promise<void> {
   const stores = createStores(sql, createEncryption(encryptionKeys(config)));
-  const environment = 'test';
   await stores.projects.create({ id: projectId, name: 'Demo', settings: {} });
-  await stores.keys.create(projectId, {
-    key: apiKey,
-    name: 'Demo server key',
-    kind: 'ordinary',
-    environment,
-  });
-  await stores.keys.create(projectId, {
-    key: widgetKey,
-    name: 'Demo page key',
-    kind: 'publishable',
-    environment,
-  });
+  const keys = [
+    ['Demo server key', 'ordinary', apiKey],
+    ['Demo page key', 'publishable', widgetKey],
+    ['DEFAULT_API_KEY', 'ordinary', config.DEFAULT_API_KEY],
+    ['WIDGET_API_KEY', 'publishable', config.WIDGET_API_KEY],
+    ['ADMIN_API_KEY', 'secret', config.ADMIN_API_KEY],
+  ] as const;
+  for (const [name, kind, key] of keys) {
+    if (key) await stores.keys.create(projectId, { key, name, kind, environment: 'test' });
+  }
 }
 
 async function ingestHelpCentre(apiKey: string): Promise<void> {
