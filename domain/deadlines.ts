@@ -95,6 +95,14 @@ export const live = {
   retention: 10 * 60 * 1000,
   /** How often those that are older are removed. */
   sweepEvery: 60_000,
+  /** A stream with nothing to say shows this often that it lives; proxies close silent connections. */
+  keepAlive: 15_000,
+  /** A client that has taken nothing for this long is gone. */
+  stalled: 60_000,
+  /** A reader keeps its connection through an outage of PostgreSQL this long; then its client comes back. */
+  outage: 30_000,
+  /** A socket without a key sends one within this. */
+  socketHello: 10_000,
 } as const;
 
 /** POST /chat waits for its turn as long as a turn may last, and a little for recording it. */

@@ -38,6 +38,12 @@ export const errorTable = {
   ROUTE_NOT_FOUND: [404, 'There is no such route.'],
   DOCUMENT_NOT_FOUND: [404, 'There is no such document in this project.'],
   CONVERSATION_NOT_FOUND: [404, 'There is no such conversation in this project.'],
+  CONVERSATION_ID_REQUIRED: [
+    400,
+    'Send the turn\'s "conversationId": a key in a page sees only what it knows.',
+  ],
+  TURN_NOT_FOUND: [404, 'There is no such turn in this conversation.'],
+  TURN_NOT_FINISHED: [409, 'This turn has no answer yet.'],
   TURN_FAILED: [503, 'The question was accepted, but could not be answered.'],
   TURN_CANCELLED: [409, 'The answer was stopped before it was complete.'],
   SEARCH_UNAVAILABLE: [503, 'Search is unavailable at the moment. Try again shortly.'],

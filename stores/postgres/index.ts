@@ -9,6 +9,7 @@ import { createDiagnosticsStore } from './diagnostics.ts';
 import { createDispatchStore } from './dispatches.ts';
 import { createDocumentStore } from './documents.ts';
 import { createEmbeddingStore } from './embeddings.ts';
+import { createFeedbackStore } from './feedback.ts';
 import { createFrameStore } from './frames.ts';
 import { createKeyStore } from './keys.ts';
 import { createMailStore } from './mails.ts';
@@ -44,6 +45,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     blobs: createBlobStore(sql),
     conversations: createConversationStore(sql),
     turns: createTurnStore(sql),
+    feedback: createFeedbackStore(sql),
     frames: createFrameStore(sql),
     mails: createMailStore(sql, encryption),
     dispatches: createDispatchStore(sql),

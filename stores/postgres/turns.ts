@@ -43,7 +43,8 @@ export interface Draft {
 export function createTurnStore(sql: Sql) {
   const columns = sql`
     id, conversation_id, status, question, reply, sources, closest, confidence, prompt_tokens, completion_tokens,
-    error_code, error_message, attempt, created_at, finished_at`;
+    error_code, error_message, attempt, created_at, finished_at,
+    case when rating is not null then jsonb_build_object('rating', rating, 'text', feedback) end as feedback`;
 
   /**
    * Ends a running turn once, as `end` says; a turn that has ended stays as it is. Then the conversation's next queued
@@ -123,6 +124,14 @@ export function createTurnStore(sql: Sql) {
       return row;
     },
 
+    /** The newest `limit` turns of a conversation, oldest first. */
+    async ofConversation(projectId: string, conversationId: string, limit: number): Promise<Turn[]> {
+      const rows = await sql<Turn[]>`
+        select ${columns} from turns where project_id = ${projectId} and conversation_id = ${conversationId}
+        order by position desc limit ${limit}`;
+      return rows.reverse();
+    },
+
     /** The turn's status and the live frames of its newest attempt after a position, in order. */
     async follow(
       projectId: string,
@@ -197,6 +206,17 @@ export function createTurnStore(sql: Sql) {
           from (select 1) as one left join lateral
             (select * from turn_attempts where turn_id = ${turnId} order by attempt desc limit 1) a on true
           where t.project_id = ${projectId} and t.id = ${turnId} and t.status = 'running'`,
+      );
+    },
+
+    /** Records that a turn was stopped before it began; one that has begun stays as it is. */
+    async cancelQueued(projectId: string, turnId: string): Promise<FinishedTurn> {
+      return await finish(
+        projectId,
+        turnId,
+        (tx) => tx`
+          update turns set status = 'cancelled', finished_at = now()
+          where project_id = ${projectId} and id = ${turnId} and status = 'queued'`,
       );
     },
 
