@@ -26,6 +26,7 @@ import { retrievalRoutes } from './routes/retrieval.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { userRoutes } from './routes/users.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 
 export interface AppDependencies {
   stores: Stores;
@@ -130,6 +131,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   ndjsonRoutes(app, deps);
   conversationRoutes(app, deps);
   retrievalRoutes(app, deps);
+  webhookRoutes(app, deps);
   if (deps.settings.demo) demoRoutes(app, deps.settings.demo);
   return app;
 }

@@ -122,6 +122,15 @@ export const outbound = {
   silence: 120_000,
 } as const;
 
+export const webhooks = {
+  /** One attempt, with recording it. */
+  attempt: 30_000,
+  /** A receiver that has not answered by then has not taken it. */
+  answer: 15_000,
+  retry: { initialInterval: 5_000, backoffCoefficient: 3, maximumInterval: 4 * 60 * 60 * 1000 },
+  giveUpAfter: 3 * 24 * 60 * 60 * 1000,
+} as const;
+
 /** Opening a connection to PostgreSQL; a query then fails, and its caller decides. */
 export const postgresConnect = 5_000;
 /** The longest pause before a lost connection is opened again. */

@@ -44,6 +44,8 @@ export const errorTable = {
   ],
   TURN_NOT_FOUND: [404, 'There is no such turn in this conversation.'],
   TURN_NOT_FINISHED: [409, 'This turn has no answer yet.'],
+  WEBHOOK_NOT_FOUND: [404, 'There is no such webhook in this project.'],
+  DELIVERY_NOT_FOUND: [404, 'There is no such delivery in this project.'],
   TURN_FAILED: [503, 'The question was accepted, but could not be answered.'],
   TURN_CANCELLED: [409, 'The answer was stopped before it was complete.'],
   SEARCH_UNAVAILABLE: [503, 'Search is unavailable at the moment. Try again shortly.'],

@@ -133,6 +133,8 @@ const summaryOf = (dispatch: Dispatch): string => {
       return 'send a mail';
     case 'deleteProject':
       return 'remove a deleted project';
+    case 'deliverWebhook':
+      return 'tell a webhook of an event';
   }
 };
 

@@ -21,6 +21,7 @@ import { createSignInFailureStore } from './sign-in-failures.ts';
 import { createTurnStore } from './turns.ts';
 import { createUserStore } from './users.ts';
 import { createWorkspaceStore } from './workspaces.ts';
+import { createWebhookStore } from './webhooks.ts';
 
 export type Stores = ReturnType<typeof createStores>;
 
@@ -48,6 +49,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     feedback: createFeedbackStore(sql),
     frames: createFrameStore(sql),
     mails: createMailStore(sql, encryption),
+    webhooks: createWebhookStore(sql, encryption),
     dispatches: createDispatchStore(sql),
     overdue: createOverdueStore(sql),
     diagnostics: createDiagnosticsStore(sql),
