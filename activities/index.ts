@@ -12,6 +12,7 @@ import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
 import { createMailActivities } from './mails/send.ts';
 import { createProjectDeletionActivities } from './projects/delete.ts';
+import { createWebhookActivities } from './webhooks/send.ts';
 
 export interface ActivityDependencies {
   stores: Stores;
@@ -22,6 +23,8 @@ export interface ActivityDependencies {
   generation: Readonly<Record<string, GenerationProvider>>;
   dispatcher: Dispatcher;
   mailTransport: MailTransport;
+  /** Calls addresses that customers chose (outbound/safe-fetch.ts). */
+  safeFetch: typeof fetch;
   logger: Logger;
 }
 
@@ -35,5 +38,6 @@ export function createActivities(deps: ActivityDependencies) {
     ...createDeletionActivities(deps),
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),
+    ...createWebhookActivities(deps),
   });
 }

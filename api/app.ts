@@ -9,10 +9,13 @@ import type { Retriever } from '../retrieval/retriever.ts';
 import type { FrameListener } from '../stores/postgres/frames.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
+import { ndjsonRoutes } from './compat/ndjson.ts';
 import { accessControl } from './plugins/access.ts';
 import { renderError } from './plugins/errors.ts';
+import { webSockets } from './plugins/websocket.ts';
 import { authRoutes } from './routes/auth.ts';
 import { chatRoutes } from './routes/chat.ts';
+import { chatSocketRoute } from './routes/chat-socket.ts';
 import { conversationRoutes } from './routes/conversations.ts';
 import { demoRoutes } from './routes/demo.ts';
 import { documentRoutes } from './routes/documents.ts';
@@ -20,8 +23,10 @@ import { healthRoutes } from './routes/health.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { retrievalRoutes } from './routes/retrieval.ts';
+import { turnRoutes } from './routes/turns.ts';
 import { userRoutes } from './routes/users.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 
 export interface AppDependencies {
   stores: Stores;
@@ -111,6 +116,8 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   });
   accessControl(app, deps);
 
+  const stopping = await webSockets(app);
+
   healthRoutes(app, deps);
   authRoutes(app, deps);
   workspaceRoutes(app, deps);
@@ -119,8 +126,12 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   userRoutes(app, deps);
   documentRoutes(app, deps);
   chatRoutes(app, deps);
+  turnRoutes(app, deps);
+  chatSocketRoute(app, deps, stopping);
+  ndjsonRoutes(app, deps);
   conversationRoutes(app, deps);
   retrievalRoutes(app, deps);
+  webhookRoutes(app, deps);
   if (deps.settings.demo) demoRoutes(app, deps.settings.demo);
   return app;
 }

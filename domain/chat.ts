@@ -20,6 +20,12 @@ export interface ClosestDocument {
   title: string;
 }
 
+/** What a visitor thought of an answer. */
+export interface Feedback {
+  rating: 'up' | 'down';
+  text: string | null;
+}
+
 export interface Turn {
   id: string;
   conversationId: string;
@@ -34,6 +40,7 @@ export interface Turn {
   errorCode: string | null;
   errorMessage: string | null;
   attempt: number | null;
+  feedback: Feedback | null;
   createdAt: Date;
   finishedAt: Date | null;
 }
@@ -59,9 +66,29 @@ export type Frame =
     }
   | { turnId: string; attempt: number; seq: number; type: 'error'; code: string; message: string };
 
-/** The frame that ends every stream, made from the recorded outcome. `seq` is above every live frame's. */
+/** Where a frame stands in its turn: what a reader has seen up to. */
+export interface FramePosition {
+  attempt: number;
+  seq: number;
+}
+
+export const beginning: FramePosition = { attempt: 0, seq: -1 };
+/** The last frame's `seq`, above every live frame's. */
+const lastSeq = 1_000_000;
+export const isLast = ({ seq }: FramePosition): boolean => seq >= lastSeq;
+
+/** A position on the wire, as in `1.17`. */
+export const positionText = ({ attempt, seq }: FramePosition): string => `${attempt}.${seq}`;
+
+/** Undefined for a text that is no position. */
+export function parsePosition(text: string): FramePosition | undefined {
+  const [, attempt, seq] = /^(\d{1,7})\.(\d{1,7})$/.exec(text) ?? [];
+  return attempt === undefined ? undefined : { attempt: Number(attempt), seq: Number(seq) };
+}
+
+/** The frame that ends every stream, made from the recorded outcome. */
 export function terminalFrame(turn: Turn): Frame {
-  const position = { turnId: turn.id, attempt: turn.attempt ?? 0, seq: 1_000_000 };
+  const position = { turnId: turn.id, attempt: turn.attempt ?? 0, seq: lastSeq };
   if (turn.status === 'failed') {
     return {
       ...position,
@@ -82,6 +109,16 @@ export function terminalFrame(turn: Turn): Frame {
   };
 }
 
+/** Ends the streams of a turn that was removed while they followed it. */
+export const removedFrame = (turnId: string): Frame => ({
+  turnId,
+  attempt: 0,
+  seq: lastSeq,
+  type: 'error',
+  code: 'TURN_NOT_FOUND',
+  message: 'This question was removed.',
+});
+
 /** What the workflow carries from retrieval to generation: ids and scores, never text. */
 export interface RankedChunk {
   chunkId: string;
@@ -91,3 +128,4 @@ export interface RankedChunk {
 /** How many chunks a turn's model is shown. */
 export const passagesPerTurn = 8;
 export const maxMessageLength = 8_000;
+export const maxFeedbackLength = 2_000;

@@ -95,6 +95,14 @@ export const live = {
   retention: 10 * 60 * 1000,
   /** How often those that are older are removed. */
   sweepEvery: 60_000,
+  /** A stream with nothing to say shows this often that it lives; proxies close silent connections. */
+  keepAlive: 15_000,
+  /** A client that has taken nothing for this long is gone. */
+  stalled: 60_000,
+  /** A reader keeps its connection through an outage of PostgreSQL this long; then its client comes back. */
+  outage: 30_000,
+  /** A socket without a key sends one within this. */
+  socketHello: 10_000,
 } as const;
 
 /** POST /chat waits for its turn as long as a turn may last, and a little for recording it. */
@@ -112,6 +120,15 @@ export const outbound = {
   connect: 5_000,
   /** A server that sends nothing for this long, before or within its answer, is left. */
   silence: 120_000,
+} as const;
+
+export const webhooks = {
+  /** One attempt, with recording it. */
+  attempt: 30_000,
+  /** A receiver that has not answered by then has not taken it. */
+  answer: 15_000,
+  retry: { initialInterval: 5_000, backoffCoefficient: 3, maximumInterval: 4 * 60 * 60 * 1000 },
+  giveUpAfter: 3 * 24 * 60 * 60 * 1000,
 } as const;
 
 /** Opening a connection to PostgreSQL; a query then fails, and its caller decides. */

@@ -27,12 +27,18 @@ export interface DeleteProjectInput {
   projectId: string;
 }
 
+export interface DeliverWebhookInput {
+  projectId: string;
+  deliveryId: string;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
   deleteDocument: DeleteDocumentInput;
   sendMail: SendMailInput;
   deleteProject: DeleteProjectInput;
+  deliverWebhook: DeliverWebhookInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -56,9 +62,12 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   deleteDocument: 'ingestion',
   sendMail: 'chat',
   deleteProject: 'ingestion',
+  deliverWebhook: 'ingestion',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
+/** With the delivery's id: stores write it in SQL, where one statement makes many. */
+export const webhookWorkflowPrefix = 'webhook/';
 export const ingestWorkflowId = (documentId: string, version: number) => `ingest/${documentId}/v${version}`;
 
 export const mailWorkflowId = (mailId: string) => `mail/${mailId}`;
@@ -94,6 +103,13 @@ export const sendMailDispatch = (input: SendMailInput): Dispatch => ({
 export const deleteProjectDispatch = (input: DeleteProjectInput): Dispatch => ({
   workflowType: 'deleteProject',
   workflowId: `delete-project/${input.projectId}`,
+  projectId: input.projectId,
+  input,
+});
+
+export const deliverWebhookDispatch = (input: DeliverWebhookInput): Dispatch => ({
+  workflowType: 'deliverWebhook',
+  workflowId: `${webhookWorkflowPrefix}${input.deliveryId}`,
   projectId: input.projectId,
   input,
 });

@@ -89,6 +89,19 @@ export function createDispatcher(deps: {
       return ended;
     },
 
+    /** Asks a workflow to stop, without waiting until it has. False where none is running. Throws without Temporal. */
+    async cancel(workflowId: string): Promise<boolean> {
+      try {
+        await client.connection.withDeadline(Date.now() + timing.start, () =>
+          client.workflow.getHandle(workflowId).cancel(),
+        );
+        return true;
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return false;
+        throw error;
+      }
+    },
+
     /** How Temporal sees a workflow: running, how it was closed, or that it has never heard of it. */
     async statusOf(workflowId: string): Promise<string> {
       try {
@@ -120,6 +133,8 @@ const summaryOf = (dispatch: Dispatch): string => {
       return 'send a mail';
     case 'deleteProject':
       return 'remove a deleted project';
+    case 'deliverWebhook':
+      return 'tell a webhook of an event';
   }
 };
 

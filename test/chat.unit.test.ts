@@ -18,6 +18,7 @@ const turn: Turn = {
   errorCode: null,
   errorMessage: null,
   attempt: 2,
+  feedback: null,
   createdAt: new Date(0),
   finishedAt: new Date(1),
 };

@@ -6,6 +6,7 @@ import { stickyQueue, workerDrain, workerForce } from '../domain/deadlines.ts';
 import type { TaskQueue } from '../domain/flows.ts';
 import { createEncryption } from '../encryption.ts';
 import { createLogger, temporalLogger } from '../logging.ts';
+import { createSafeFetch } from '../outbound/safe-fetch.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
 import { createExtractiveProvider } from '../providers/local/extractive.ts';
 import { createMailTransport } from '../providers/mail/index.ts';
@@ -51,6 +52,7 @@ const activities = createActivities({
   generation: { local: createExtractiveProvider({ embeddings }) },
   dispatcher,
   mailTransport,
+  safeFetch: createSafeFetch({ allowedRanges: config.OUTBOUND_ALLOWED_RANGES }),
   logger,
 });
 

@@ -1,4 +1,109 @@
+// The Convex-style widget's calls: a session of the client's choice, NDJSON lines of four types, and an admin's reading.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { Frame } from '../../domain/chat.ts';
+import { AppError } from '../../domain/errors.ts';
+import { isUuid } from '../../stores/postgres/client.ts';
+import type { App, AppDependencies } from '../app.ts';
+import { idempotencyOf } from '../idempotency.ts';
+import { messagesOf } from '../routes/conversations.ts';
+import { closed, sendLines } from '../turn-streams.ts';
+import { acceptTurn, followAccepted, messageText, recordedTurn, sessionName } from '../turns.ts';
+
+const sessionBody = z.object({ message: messageText, sessionId: sessionName });
+type SessionBody = z.infer<typeof sessionBody>;
+
+export function ndjsonRoutes(app: App, deps: AppDependencies): void {
+  const { stores } = deps;
+  const tags = ['chat (NDJSON widget)'];
+
+  app.post(
+    '/v1/chat/stream',
+    {
+      config: { scope: 'chat' },
+      schema: { tags, summary: 'Ask in a session and read live', body: sessionBody },
+    },
+    async (request, reply) => await streamToSession(deps, request, reply, request.body),
+  );
+
+  app.post(
+    '/v1/chat',
+    {
+      config: { scope: 'chat' },
+      schema: {
+        tags,
+        summary: 'Ask in a session and wait for the answer',
+        body: sessionBody,
+        response: { 200: z.object({ conversationId: z.string(), message: z.string() }) },
+      },
+    },
+    async (request, reply) => {
+      const { message, sessionId } = request.body;
+      const turn = { message, conversation: { sessionId } };
+      const accepted = await acceptTurn(deps, request, turn, idempotencyOf(request, 'session'));
+      const { conversationId, reply: answer } = await recordedTurn(deps, request, accepted, closed(reply));
+      return { conversationId, message: answer ?? '' };
+    },
+  );
+
+  const admin = { config: { scope: 'admin', role: 'viewer' } } as const;
+
+  app.get(
+    '/v1/admin/conversations',
+    {
+      ...admin,
+      schema: {
+        tags,
+        summary: 'The newest conversations',
+        querystring: z.object({ limit: z.coerce.number().int().min(1).max(500).default(100) }),
+      },
+    },
+    async ({ projectId, query }) => {
+      const { conversations } = await stores.conversations.list(projectId, query);
+      return { conversations: conversations.map(view) };
+    },
+  );
+
+  app.get(
+    '/v1/admin/conversations/:conversationId',
+    {
+      ...admin,
+      schema: {
+        tags,
+        summary: 'A conversation with its messages',
+        params: z.object({ conversationId: z.string() }),
+        querystring: z.object({ limit: z.coerce.number().int().min(1).max(500).default(100) }),
+      },
+    },
+    async ({ projectId, params: { conversationId }, query }) => {
+      const found = isUuid(conversationId)
+        ? await stores.conversations.get(projectId, conversationId)
+        : undefined;
+      if (!found) throw new AppError('CONVERSATION_NOT_FOUND');
+      const { turns } = await stores.conversations.turns(projectId, conversationId, query);
+      return { conversation: view(found), messages: turns.flatMap(messagesOf) };
+    },
+  );
+}
+
+/** Answers a message of a session live: the whole reply of POST /v1/chat/stream and its alias. */
+export async function streamToSession(
+  deps: AppDependencies,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { message, sessionId }: SessionBody,
+) {
+  const turn = { message, conversation: { sessionId } };
+  const accepted = await acceptTurn(deps, request, turn, idempotencyOf(request, 'stream'));
+  const frames = followAccepted(deps, request, accepted, closed(reply));
+  return sendLines(reply, frames, ndjsonOf(accepted.conversationId));
+}
+
+/** Its clients call the id of a conversation `conversationId`; the others' clients `id`. */
+const view = <T extends { id: string }>(conversation: T) => ({
+  conversationId: conversation.id,
+  ...conversation,
+});
 
 type Line =
   | { type: 'start'; conversationId: string }
@@ -7,9 +112,9 @@ type Line =
   | { type: 'error'; error: string };
 
 /**
- * Renders a turn's frames as the lines of the Convex-style widget (contracts, section 4), which knows only these four.
- * After a reset comes a blank line and the new text; `done` carries only the recorded answer. What was never streamed
- * because its frames were lost is sent before `done`, so that the tokens always add up to something complete.
+ * Renders a turn's frames as the lines of the widget, which knows only these four. After a reset comes a blank line and
+ * the new text; `done` carries only the recorded answer. What was never streamed because its frames were lost is sent
+ * before `done`, so that the tokens always add up to something complete.
  */
 export function ndjsonOf(conversationId: string): (frame: Frame) => Line[] {
   let shown = '';

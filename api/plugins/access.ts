@@ -180,7 +180,7 @@ function bearerOf({ headers }: FastifyRequest): string | undefined {
 }
 
 function keyOf({ headers }: FastifyRequest): string | undefined {
-  const given = headers['x-api-key'] ?? headers['x-widget-api-key'];
+  const given = headers['x-api-key'] ?? headers['x-widget-api-key'] ?? headers['x-admin-api-key'];
   return typeof given === 'string' ? given : undefined;
 }
 

@@ -31,7 +31,8 @@ const codesOfFastify: Record<string, ErrorCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
 };
 
-function toAppError(error: unknown, request: FastifyRequest): AppError {
+/** What a client is told of an error. */
+export function toAppError(error: unknown, request: Pick<FastifyRequest, 'body'>): AppError {
   if (error instanceof AppError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     const issues = error.validation.map(({ instancePath, message }) => ({

@@ -1,117 +1,69 @@
-import { Readable } from 'node:stream';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type Frame, isTerminal, maxMessageLength, type Turn } from '../../domain/chat.ts';
-import { chatWait } from '../../domain/deadlines.ts';
-import { AppError } from '../../domain/errors.ts';
-import type { AcceptedTurn, NewTurn } from '../../stores/postgres/turns.ts';
 import type { App, AppDependencies } from '../app.ts';
-import { ndjsonOf } from '../compat/ndjson.ts';
+import { streamToSession } from '../compat/ndjson.ts';
 import { idempotencyOf } from '../idempotency.ts';
-import { followTurn } from '../turn-frames.ts';
+import { closed, sendEvents, sendLines } from '../turn-streams.ts';
+import { acceptTurn, followAccepted, messageText, recordedTurn, sessionName, usageOf } from '../turns.ts';
 
-const message = z.string().trim().min(1, 'must not be empty').max(maxMessageLength);
-const chatBody = z.object({ message, conversationId: z.uuid().nullish() });
-const sessionBody = z.object({ message, sessionId: z.string().min(1).max(200) });
+const askBody = z.object({ message: messageText, conversationId: z.uuid().nullish() });
 
+/** Asking: waiting for the recorded answer, or reading it live. */
 export function chatRoutes(app: App, deps: AppDependencies): void {
   const config = { scope: 'chat' } as const;
+  const tags = ['chat'];
 
-  const accept = async (request: FastifyRequest, turn: NewTurn, operation: string): Promise<AcceptedTurn> => {
-    const accepted = await deps.stores.turns.accept(
-      request.projectId,
-      turn,
-      idempotencyOf(request, operation),
-    );
-    request.log.info(
-      { projectId: request.projectId, turnId: accepted.turnId, conversationId: accepted.conversationId },
-      'turn accepted',
-    );
-    if (accepted.dispatch) deps.dispatcher.startSoon(accepted.dispatch);
-    return accepted;
-  };
-
-  const follow = (request: FastifyRequest, accepted: AcceptedTurn, signal: AbortSignal) =>
-    followTurn(deps, { projectId: request.projectId, ...accepted }, signal);
-
-  // The native call: waits for the recorded answer.
-  app.post('/chat', { config, schema: { body: chatBody } }, async (request, reply) => {
-    const { conversationId } = request.body;
-    const conversation = conversationId ? ({ id: conversationId } as const) : 'new';
-    const accepted = await accept(request, { message: request.body.message, conversation }, 'chat');
-    const turn = await recorded(deps, request.projectId, accepted, closed(reply));
-    return {
-      reply: turn.reply ?? '',
-      conversationId: turn.conversationId,
-      turnId: turn.id,
-      usage: {
-        promptTokens: turn.promptTokens,
-        completionTokens: turn.completionTokens,
-        totalTokens: turn.promptTokens + turn.completionTokens,
+  app.post(
+    '/chat',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Ask and wait for the answer; with a sessionId, the same as POST /v1/chat/stream',
+        body: askBody.extend({ sessionId: sessionName.optional() }),
       },
-      sources: turn.sources,
-      ...(turn.status === 'declined' ? { closest: turn.closest } : {}),
-    };
-  });
+    },
+    async (request, reply) => {
+      const { message, conversationId, sessionId } = request.body;
+      if (sessionId !== undefined) return await streamToSession(deps, request, reply, { message, sessionId });
+      const accepted = await acceptTurn(
+        deps,
+        request,
+        { message, conversation: conversationId ? { id: conversationId } : 'new' },
+        idempotencyOf(request, 'chat'),
+      );
+      const turn = await recordedTurn(deps, request, accepted, closed(reply));
+      return {
+        reply: turn.reply ?? '',
+        conversationId: turn.conversationId,
+        turnId: turn.id,
+        usage: usageOf(turn),
+        sources: turn.sources,
+        ...(turn.status === 'declined' ? { closest: turn.closest } : {}),
+      };
+    },
+  );
 
-  // The same turn live, as the design's frames, one a line.
-  app.post('/v1/chat/turns', { config, schema: { body: chatBody } }, async (request, reply) => {
-    const { conversationId } = request.body;
-    const conversation = conversationId ? ({ id: conversationId } as const) : 'new';
-    const accepted = await accept(request, { message: request.body.message, conversation }, 'turns');
-    return stream(reply, follow(request, accepted, closed(reply)), (frame) => [frame]);
-  });
-
-  // The same turn live, in the four line types of the contracts' section 4.
-  app.post('/v1/chat/stream', { config, schema: { body: sessionBody } }, async (request, reply) => {
-    const { message, sessionId } = request.body;
-    const accepted = await accept(request, { message, conversation: { sessionId } }, 'stream');
-    return stream(reply, follow(request, accepted, closed(reply)), ndjsonOf(accepted.conversationId));
-  });
-}
-
-/** Waits until the turn is recorded. Throws TURN_FAILED or TURN_CANCELLED with the turn's id where there is no answer. */
-async function recorded(
-  deps: AppDependencies,
-  projectId: string,
-  accepted: AcceptedTurn,
-  gone: AbortSignal,
-): Promise<Turn> {
-  const { turnId } = accepted;
-  const signal = AbortSignal.any([gone, AbortSignal.timeout(chatWait)]);
-  for await (const _ of followTurn(deps, { projectId, ...accepted }, signal));
-  const turn = await deps.stores.turns.get(projectId, turnId);
-  if (!turn || !isTerminal(turn.status)) {
-    const message = 'The answer takes longer than expected; it will still be recorded under this turn.';
-    throw new AppError('TURN_FAILED', { message, details: { turnId } });
-  }
-  if (turn.status === 'failed') {
-    const reason = turn.errorMessage ?? 'unknown';
-    throw new AppError('TURN_FAILED', { details: { turnId, code: turn.errorCode, reason } });
-  }
-  if (turn.status === 'cancelled') throw new AppError('TURN_CANCELLED', { details: { turnId } });
-  return turn;
-}
-
-/** Aborts when the client has gone or has everything. The turn goes on without it. */
-function closed(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once('close', () => controller.abort());
-  return controller.signal;
-}
-
-/** Sends frames as lines of JSON, each as soon as it comes. */
-function stream(
-  reply: FastifyReply,
-  frames: AsyncIterable<Frame>,
-  linesOf: (frame: Frame) => readonly object[],
-) {
-  const lines = async function* () {
-    for await (const frame of frames) for (const line of linesOf(frame)) yield `${JSON.stringify(line)}\n`;
-  };
-  return reply
-    .header('content-type', 'application/x-ndjson; charset=utf-8')
-    .header('cache-control', 'no-store')
-    .header('x-accel-buffering', 'no')
-    .send(Readable.from(lines(), { objectMode: false }));
+  app.post(
+    '/v1/chat/turns',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Ask and read the answer live: NDJSON, or server-sent events with Accept: text/event-stream',
+        body: askBody,
+      },
+    },
+    async (request, reply) => {
+      const { message, conversationId } = request.body;
+      const accepted = await acceptTurn(
+        deps,
+        request,
+        { message, conversation: conversationId ? { id: conversationId } : 'new' },
+        idempotencyOf(request, 'turns'),
+      );
+      const frames = followAccepted(deps, request, accepted, closed(reply));
+      const wantsEvents = request.headers.accept?.includes('text/event-stream');
+      return wantsEvents ? sendEvents(reply, frames) : sendLines(reply, frames, (frame) => [frame]);
+    },
+  );
 }

@@ -1,5 +1,5 @@
 import type { Turn } from '../../domain/chat.ts';
-import type { Sql } from './client.ts';
+import type { Query, Sql } from './client.ts';
 
 export type ConversationStore = ReturnType<typeof createConversationStore>;
 
@@ -9,20 +9,54 @@ export interface Conversation {
   createdAt: Date;
 }
 
+export interface ListedConversation extends Conversation {
+  messageCount: number;
+  lastMessageAt: Date | null;
+}
+
 export type ConversationTurn = Pick<
   Turn,
-  'id' | 'status' | 'question' | 'reply' | 'sources' | 'createdAt' | 'finishedAt'
->;
+  'id' | 'status' | 'question' | 'reply' | 'sources' | 'feedback' | 'createdAt' | 'finishedAt'
+> & { position: number };
+
+/** Words that all occur, `"phrases"`, `or` and `-without`, as people type them into a search box. */
+export const matches = (sql: Query, words: string) => sql`
+  turns.finished_at is not null
+  and turn_text(turns.question, turns.reply) @@ websearch_to_tsquery('simple', ${words})`;
 
 export function createConversationStore(sql: Sql) {
   return {
-    /** Newest first. */
-    async list(projectId: string, limit: number): Promise<(Conversation & { messageCount: number })[]> {
-      return await sql<(Conversation & { messageCount: number })[]>`
+    /**
+     * What visitors asked, newest first. `before` is the last conversation of the page before; `words` keeps those in
+     * which one message says them.
+     */
+    async list(
+      projectId: string,
+      page: { limit: number; before?: string | undefined; words?: string | undefined },
+    ): Promise<{ conversations: ListedConversation[]; next: string | null }> {
+      const conversations = await sql<ListedConversation[]>`
         select c.id, c.session_id, c.created_at,
-          (select count(*) + count(reply) from turns t where t.conversation_id = c.id)::int as message_count
-        from conversations c where c.project_id = ${projectId}
-        order by c.created_at desc, c.id desc limit ${limit}`;
+          (select count(*) + count(reply) from turns t where t.conversation_id = c.id)::int as message_count,
+          (select t.created_at from turns t where t.conversation_id = c.id order by position desc limit 1)
+            as last_message_at
+        from conversations c where c.project_id = ${projectId} and not c.test
+        ${
+          page.before === undefined
+            ? sql``
+            : sql`and (c.created_at, c.id) <
+                (select created_at, id from conversations where project_id = ${projectId} and id = ${page.before})`
+        }
+        ${
+          page.words === undefined
+            ? sql``
+            : sql`and c.id in (select conversation_id from turns
+                where turns.project_id = ${projectId} and ${matches(sql, page.words)})`
+        }
+        order by c.created_at desc, c.id desc limit ${page.limit}`;
+      return {
+        conversations,
+        next: (conversations.length === page.limit && conversations.at(-1)?.id) || null,
+      };
     },
 
     async get(projectId: string, conversationId: string): Promise<Conversation | undefined> {
@@ -32,13 +66,24 @@ export function createConversationStore(sql: Sql) {
       return row;
     },
 
-    /** The newest `limit` turns, oldest first. */
-    async turns(projectId: string, conversationId: string, limit: number): Promise<ConversationTurn[]> {
+    /**
+     * The newest `limit` turns, or those before a position, oldest first; only those that say `words` where given.
+     * `next` is the position to ask for what came before; null at the beginning.
+     */
+    async turns(
+      projectId: string,
+      conversationId: string,
+      page: { limit: number; before?: number | undefined; words?: string | undefined },
+    ): Promise<{ turns: ConversationTurn[]; next: number | null }> {
       const rows = await sql<ConversationTurn[]>`
-        select id, status, question, reply, sources, created_at, finished_at from turns
-        where project_id = ${projectId} and conversation_id = ${conversationId}
-        order by position desc limit ${limit}`;
-      return rows.reverse();
+        select id, status, question, reply, sources, created_at, finished_at, position,
+          case when rating is not null then jsonb_build_object('rating', rating, 'text', feedback) end as feedback
+        from turns where project_id = ${projectId} and conversation_id = ${conversationId}
+        ${page.before === undefined ? sql`` : sql`and position < ${page.before}`}
+        ${page.words === undefined ? sql`` : sql`and ${matches(sql, page.words)}`}
+        order by position desc limit ${page.limit}`;
+      const next = rows.length === page.limit ? rows.at(-1)!.position : null;
+      return { turns: rows.reverse(), next: next === 1 ? null : next };
     },
   };
 }

@@ -1,11 +1,12 @@
 import { type Dispatch, deleteDocumentDispatch, ingestDocumentDispatch } from '../../domain/flows.ts';
 import type { DocumentRecord, IngestionStep } from '../../domain/ingestion.ts';
 import { putBlob } from './blobs.ts';
-import type { Sql } from './client.ts';
+import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
 import { newId } from './ids.ts';
 import { asJson } from './json.ts';
+import { insertWebhookEvents } from './webhook-events.ts';
 
 export type DocumentStore = ReturnType<typeof createDocumentStore>;
 
@@ -184,10 +185,13 @@ export function createDocumentStore(sql: Sql) {
             and v.document_id = d.id and v.version = ${version}
           returning 1`;
         if (published.length === 0) return false;
-        await tx`
+        // One that is ready already was published by an earlier try, and its webhooks know.
+        const made = await tx`
           update document_versions set status = 'ready', step = null, done_chunks = coalesce(total_chunks, 0),
             error_code = null, error_message = null, updated_at = now()
-          where project_id = ${projectId} and document_id = ${documentId} and version = ${version}`;
+          where project_id = ${projectId} and document_id = ${documentId} and version = ${version}
+            and status <> 'ready' returning 1`;
+        if (made.length > 0) await insertWebhookEvents(tx, projectId, endedEvent(tx, documentId, version));
         return true;
       });
     },
@@ -199,11 +203,25 @@ export function createDocumentStore(sql: Sql) {
       version: number,
       outcome: { status: 'failed' | 'cancelled'; code: string; message: string },
     ): Promise<void> {
-      await sql`
-        update document_versions set status = ${outcome.status}, error_code = ${outcome.code},
-          error_message = ${outcome.message}, updated_at = now()
-        where project_id = ${projectId} and document_id = ${documentId} and version = ${version}
-          and status in ('queued', 'processing')`;
+      await sql.begin(async (tx) => {
+        const ended = await tx`
+          update document_versions set status = ${outcome.status}, error_code = ${outcome.code},
+            error_message = ${outcome.message}, updated_at = now()
+          where project_id = ${projectId} and document_id = ${documentId} and version = ${version}
+            and status in ('queued', 'processing') returning 1`;
+        if (ended.length > 0 && outcome.status === 'failed') {
+          await insertWebhookEvents(tx, projectId, endedEvent(tx, documentId, version));
+        }
+      });
     },
   };
 }
+
+/** What webhooks are told of a version that is ready, or has failed. */
+const endedEvent = (tx: Query, documentId: string, version: number) => tx`
+  select 'document.' || v.status as type, jsonb_build_object('documentId', d.id, 'version', v.version,
+    'title', v.title, 'source', d.source, 'chunks', v.total_chunks,
+    'error', case when v.error_code is null then null
+      else jsonb_build_object('code', v.error_code, 'message', v.error_message) end) as data
+  from document_versions v join documents d on d.id = v.document_id
+  where v.document_id = ${documentId} and v.version = ${version}`;

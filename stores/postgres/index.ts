@@ -9,6 +9,7 @@ import { createDiagnosticsStore } from './diagnostics.ts';
 import { createDispatchStore } from './dispatches.ts';
 import { createDocumentStore } from './documents.ts';
 import { createEmbeddingStore } from './embeddings.ts';
+import { createFeedbackStore } from './feedback.ts';
 import { createFrameStore } from './frames.ts';
 import { createKeyStore } from './keys.ts';
 import { createMailStore } from './mails.ts';
@@ -20,6 +21,7 @@ import { createSignInFailureStore } from './sign-in-failures.ts';
 import { createTurnStore } from './turns.ts';
 import { createUserStore } from './users.ts';
 import { createWorkspaceStore } from './workspaces.ts';
+import { createWebhookStore } from './webhooks.ts';
 
 export type Stores = ReturnType<typeof createStores>;
 
@@ -44,8 +46,10 @@ export function createStores(sql: Sql, encryption: Encryption) {
     blobs: createBlobStore(sql),
     conversations: createConversationStore(sql),
     turns: createTurnStore(sql),
+    feedback: createFeedbackStore(sql),
     frames: createFrameStore(sql),
     mails: createMailStore(sql, encryption),
+    webhooks: createWebhookStore(sql, encryption),
     dispatches: createDispatchStore(sql),
     overdue: createOverdueStore(sql),
     diagnostics: createDiagnosticsStore(sql),

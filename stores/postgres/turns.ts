@@ -7,13 +7,17 @@ import { insertDispatch } from './dispatches.ts';
 import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
 import { newId } from './ids.ts';
 import { asJson } from './json.ts';
+import { insertWebhookEvent, insertWebhookEvents } from './webhook-events.ts';
 
 export type TurnStore = ReturnType<typeof createTurnStore>;
 
 export interface NewTurn {
   message: string;
-  /** Continue this conversation, or the one of this client-chosen session, or begin a new one. */
-  conversation: { id: string } | { sessionId: string } | 'new';
+  /**
+   * Continue this conversation, or the one of this client-chosen session, or begin a new one; or ask a turn's question
+   * again to see what is answered now, apart from what visitors asked.
+   */
+  conversation: { id: string } | { sessionId: string } | 'new' | { repeats: string };
 }
 
 export interface AcceptedTurn {
@@ -43,7 +47,8 @@ export interface Draft {
 export function createTurnStore(sql: Sql) {
   const columns = sql`
     id, conversation_id, status, question, reply, sources, closest, confidence, prompt_tokens, completion_tokens,
-    error_code, error_message, attempt, created_at, finished_at`;
+    error_code, error_message, attempt, created_at, finished_at,
+    case when rating is not null then jsonb_build_object('rating', rating, 'text', feedback) end as feedback`;
 
   /**
    * Ends a running turn once, as `end` says; a turn that has ended stays as it is. Then the conversation's next queued
@@ -70,6 +75,7 @@ export function createTurnStore(sql: Sql) {
             and not exists (select 1 from turns r
               where r.conversation_id = turns.conversation_id and r.status = 'running')
           returning id`,
+        insertWebhookEvents(tx, projectId, answeredEvent(tx, projectId, turnId)),
       ]);
       if (!turn) throw new Error(`turn ${turnId} does not exist`);
       if (!next) return { status: turn.status, next: undefined };
@@ -100,16 +106,28 @@ export function createTurnStore(sql: Sql) {
               dispatch: undefined,
             };
         }
-        const conversationId = await lockConversation(tx, projectId, turn.conversation);
-        const [row] = await tx<{ status: TurnStatus }[]>`
-          insert into turns (id, project_id, conversation_id, position, status, question, started_at)
-          select ${turnId}, ${projectId}, ${conversationId},
-            coalesce((select max(position) from turns where conversation_id = ${conversationId}), 0) + 1,
-            case when busy then 'queued' else 'running' end, ${turn.message},
-            case when busy then null else now() end
-          from (select exists (select 1 from turns
-            where conversation_id = ${conversationId} and status in ('queued', 'running')) as busy) as conversation
-          returning status`;
+        const { id: conversationId, started } = await lockConversation(tx, projectId, turn.conversation);
+        const repeats =
+          typeof turn.conversation === 'object' && 'repeats' in turn.conversation
+            ? turn.conversation.repeats
+            : null;
+        const [[row]] = await Promise.all([
+          tx<{ status: TurnStatus }[]>`
+            insert into turns (id, project_id, conversation_id, position, status, question, started_at, repeats)
+            select ${turnId}, ${projectId}, ${conversationId},
+              coalesce((select max(position) from turns where conversation_id = ${conversationId}), 0) + 1,
+              case when busy then 'queued' else 'running' end, ${turn.message},
+              case when busy then null else now() end, ${repeats}::uuid
+            from (select exists (select 1 from turns
+              where conversation_id = ${conversationId} and status in ('queued', 'running')) as busy) as conversation
+            returning status`,
+          started && repeats === null
+            ? insertWebhookEvent(tx, projectId, 'conversation.started', {
+                conversationId,
+                sessionId: sessionOf(turn.conversation),
+              })
+            : undefined,
+        ]);
         if (row!.status === 'queued') return { turnId, conversationId, dispatch: undefined };
         const dispatch = chatTurnDispatch({ projectId, conversationId, turnId });
         await insertDispatch(tx, dispatch);
@@ -121,6 +139,14 @@ export function createTurnStore(sql: Sql) {
       const [row] = await sql<Turn[]>`
         select ${columns} from turns where project_id = ${projectId} and id = ${turnId}`;
       return row;
+    },
+
+    /** The newest `limit` turns of a conversation, oldest first. */
+    async ofConversation(projectId: string, conversationId: string, limit: number): Promise<Turn[]> {
+      const rows = await sql<Turn[]>`
+        select ${columns} from turns where project_id = ${projectId} and conversation_id = ${conversationId}
+        order by position desc limit ${limit}`;
+      return rows.reverse();
     },
 
     /** The turn's status and the live frames of its newest attempt after a position, in order. */
@@ -200,6 +226,17 @@ export function createTurnStore(sql: Sql) {
       );
     },
 
+    /** Records that a turn was stopped before it began; one that has begun stays as it is. */
+    async cancelQueued(projectId: string, turnId: string): Promise<FinishedTurn> {
+      return await finish(
+        projectId,
+        turnId,
+        (tx) => tx`
+          update turns set status = 'cancelled', finished_at = now()
+          where project_id = ${projectId} and id = ${turnId} and status = 'queued'`,
+      );
+    },
+
     async recordFailure(
       projectId: string,
       turnId: string,
@@ -217,24 +254,38 @@ export function createTurnStore(sql: Sql) {
   };
 }
 
+/** What webhooks are told when this transaction ended a turn with an answer, or without one. */
+const answeredEvent = (tx: Query, projectId: string, turnId: string) => tx`
+  select case t.status when 'answered' then 'turn.answered' else 'turn.unanswered' end as type,
+    jsonb_build_object('turnId', t.id, 'conversationId', t.conversation_id, 'sessionId', c.session_id,
+      'message', t.question, 'reply', t.reply, 'sources', t.sources, 'closest', t.closest,
+      'confidence', t.confidence) as data
+  from turns t join conversations c on c.id = t.conversation_id and not c.test
+  where t.project_id = ${projectId} and t.id = ${turnId} and t.status in ('answered', 'declined')
+    and t.finished_at = now()`;
+
+const sessionOf = (conversation: NewTurn['conversation']): string | null =>
+  typeof conversation === 'object' && 'sessionId' in conversation ? conversation.sessionId : null;
+
 /** Locks the conversation until the transaction ends, so that its turns get their order and status one by one. */
 async function lockConversation(
   tx: Query,
   projectId: string,
   conversation: NewTurn['conversation'],
-): Promise<string> {
-  if (conversation === 'new' || 'sessionId' in conversation) {
+): Promise<{ id: string; started: boolean }> {
+  if (typeof conversation === 'object' && 'id' in conversation) {
     const [row] = await tx<{ id: string }[]>`
-      insert into conversations (id, project_id, session_id)
-      values (${newId()}, ${projectId}, ${conversation === 'new' ? null : conversation.sessionId})
-      on conflict (project_id, session_id) do update set session_id = excluded.session_id
-      returning id`;
-    return row!.id;
+      select id from conversations where project_id = ${projectId} and id = ${conversation.id} for update`;
+    if (!row) throw new AppError('CONVERSATION_NOT_FOUND');
+    return { id: row.id, started: false };
   }
-  const [row] = await tx<{ id: string }[]>`
-    select id from conversations where project_id = ${projectId} and id = ${conversation.id} for update`;
-  if (!row) throw new AppError('CONVERSATION_NOT_FOUND');
-  return row.id;
+  const test = typeof conversation === 'object' && 'repeats' in conversation;
+  const [row] = await tx<{ id: string; started: boolean }[]>`
+    insert into conversations (id, project_id, session_id, test)
+    values (${newId()}, ${projectId}, ${sessionOf(conversation)}, ${test})
+    on conflict (project_id, session_id) do update set session_id = excluded.session_id
+    returning id, xmax = 0 as started`;
+  return row!;
 }
 
 async function conversationOf(tx: Query, projectId: string, turnId: string): Promise<string> {

@@ -39,6 +39,7 @@ export function wireActivities(
     generation: { local: createExtractiveProvider({ embeddings }) },
     dispatcher,
     mailTransport,
+    safeFetch: fetch,
     logger,
   });
   return {

@@ -1,0 +1,33 @@
+import websocket from '@fastify/websocket';
+import { apiDrain } from '../../domain/deadlines.ts';
+import type { App } from '../app.ts';
+
+/** Largest message that a client may send, in bytes: a question and its ids. */
+const maxMessageBytes = 64 * 1024;
+
+/**
+ * Lets routes serve WebSockets. The returned signal is aborted when the server stops: a socket then closes itself once
+ * it has said what it was saying, and is cut off when draining is over.
+ */
+export async function webSockets(app: App): Promise<AbortSignal> {
+  const stopping = new AbortController();
+  await app.register(websocket, {
+    options: { maxPayload: maxMessageBytes },
+    // Clients that vanish are the rule, not a failure of ours.
+    errorHandler: (error, socket, request) => {
+      request.log.info({ reason: error.message }, 'a socket failed');
+      socket.terminate();
+    },
+    preClose(done) {
+      const server = app.websocketServer;
+      stopping.abort();
+      setTimeout(() => {
+        for (const client of server.clients) client.terminate();
+      }, apiDrain).unref();
+      // Takes no new sockets; those that are open close themselves.
+      server.close();
+      done();
+    },
+  });
+  return stopping.signal;
+}

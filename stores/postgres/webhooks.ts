@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto';
+import type { Encryption } from '../../encryption.ts';
+import type { DeliveryAttempt, DeliveryStatus, Webhook, WebhookDelivery } from '../../domain/webhooks.ts';
+import { deliverWebhookDispatch, type Dispatch } from '../../domain/flows.ts';
+import type { Sql } from './client.ts';
+import { insertDispatch } from './dispatches.ts';
+import { newId } from './ids.ts';
+
+export { insertWebhookEvent, insertWebhookEvents } from './webhook-events.ts';
+export type WebhookStore = ReturnType<typeof createWebhookStore>;
+
+export type WebhookFields = Pick<Webhook, 'url' | 'events' | 'enabled'>;
+
+/** What a worker needs to make a delivery. */
+export interface OutgoingDelivery {
+  url: string;
+  enabled: boolean;
+  secret: string;
+  eventId: string;
+  payload: unknown;
+  status: DeliveryStatus;
+}
+
+/** As Standard Webhooks writes secrets: 24 to 64 random bytes after a prefix. */
+const newSecret = () => `whsec_${randomBytes(32).toString('base64')}`;
+const contextOf = (webhookId: string) => `webhooks/${webhookId}`;
+
+export function createWebhookStore(sql: Sql, encryption: Encryption) {
+  const columns = sql`id, url, events, enabled, disabled_reason, created_at`;
+  const deliveryColumns = sql`
+    id, webhook_id, event_id, event_type, status, attempts, response_status, error, created_at, finished_at`;
+
+  return {
+    /** Returns the secret too: it is not shown again. */
+    async create(
+      projectId: string,
+      { url, events, enabled }: WebhookFields,
+    ): Promise<{ webhook: Webhook; secret: string }> {
+      const id = newId();
+      const secret = newSecret();
+      const [webhook] = await sql<Webhook[]>`
+        insert into webhooks (id, project_id, url, events, enabled, secret)
+        values (${id}, ${projectId}, ${url}, ${sql.array([...events])}, ${enabled},
+          ${encryption.encrypt(secret, contextOf(id))})
+        returning ${columns}`;
+      return { webhook: webhook!, secret };
+    },
+
+    async list(projectId: string): Promise<Webhook[]> {
+      return await sql<Webhook[]>`
+        select ${columns} from webhooks where project_id = ${projectId} order by created_at, id`;
+    },
+
+    async get(projectId: string, webhookId: string): Promise<Webhook | undefined> {
+      const [row] = await sql<Webhook[]>`
+        select ${columns} from webhooks where project_id = ${projectId} and id = ${webhookId}`;
+      return row;
+    },
+
+    async update(
+      projectId: string,
+      webhookId: string,
+      change: { [K in keyof WebhookFields]?: WebhookFields[K] | undefined },
+    ): Promise<Webhook | undefined> {
+      const [row] = await sql<Webhook[]>`
+        update webhooks set url = coalesce(${change.url ?? null}, url),
+          events = coalesce(${change.events ? sql.array([...change.events]) : null}, events),
+          enabled = coalesce(${change.enabled ?? null}, enabled),
+          disabled_reason = case when ${change.enabled ?? false} then null else disabled_reason end
+        where project_id = ${projectId} and id = ${webhookId} returning ${columns}`;
+      return row;
+    },
+
+    /** Returns the new secret; the old one stops signing at once. */
+    async rotateSecret(projectId: string, webhookId: string): Promise<string | undefined> {
+      const secret = newSecret();
+      const changed = await sql`
+        update webhooks set secret = ${encryption.encrypt(secret, contextOf(webhookId))}
+        where project_id = ${projectId} and id = ${webhookId} returning 1`;
+      return changed.length > 0 ? secret : undefined;
+    },
+
+    /** With its deliveries; those under way find nothing to deliver. False where there is none. */
+    async delete(projectId: string, webhookId: string): Promise<boolean> {
+      const deleted = await sql`
+        delete from webhooks where project_id = ${projectId} and id = ${webhookId} returning 1`;
+      return deleted.length > 0;
+    },
+
+    /** Turns it off for a reason that an operator reads. */
+    async disable(projectId: string, webhookId: string, reason: string): Promise<void> {
+      await sql`
+        update webhooks set enabled = false, disabled_reason = ${reason}
+        where project_id = ${projectId} and id = ${webhookId}`;
+    },
+
+    /** Newest first. `before` is the last delivery of the page before. */
+    async deliveries(
+      projectId: string,
+      webhookId: string,
+      page: { limit: number; before?: string | undefined; status?: DeliveryStatus | undefined },
+    ): Promise<{ deliveries: WebhookDelivery[]; next: string | null }> {
+      const deliveries = await sql<WebhookDelivery[]>`
+        select ${deliveryColumns} from webhook_deliveries
+        where project_id = ${projectId} and webhook_id = ${webhookId}
+        ${page.status === undefined ? sql`` : sql`and status = ${page.status}`}
+        ${
+          page.before === undefined
+            ? sql``
+            : sql`and (created_at, id) < (select created_at, id from webhook_deliveries
+                where project_id = ${projectId} and id = ${page.before})`
+        }
+        order by created_at desc, id desc limit ${page.limit}`;
+      return { deliveries, next: (deliveries.length === page.limit && deliveries.at(-1)?.id) || null };
+    },
+
+    async delivery(
+      projectId: string,
+      deliveryId: string,
+    ): Promise<(WebhookDelivery & { payload: unknown }) | undefined> {
+      const [row] = await sql<(WebhookDelivery & { payload: unknown })[]>`
+        select ${deliveryColumns}, payload from webhook_deliveries
+        where project_id = ${projectId} and id = ${deliveryId}`;
+      return row;
+    },
+
+    /** The same event again, as a delivery of its own. */
+    async replay(
+      projectId: string,
+      deliveryId: string,
+    ): Promise<{ deliveryId: string; dispatch: Dispatch } | undefined> {
+      const id = newId();
+      return await sql.begin(async (tx) => {
+        const made = await tx`
+          insert into webhook_deliveries (id, project_id, webhook_id, event_id, event_type, payload)
+          select ${id}, project_id, webhook_id, event_id, event_type, payload from webhook_deliveries
+          where project_id = ${projectId} and id = ${deliveryId} returning 1`;
+        if (made.length === 0) return undefined;
+        const dispatch = deliverWebhookDispatch({ projectId, deliveryId: id });
+        await insertDispatch(tx, dispatch);
+        return { deliveryId: id, dispatch };
+      });
+    },
+
+    /** Undefined when the webhook was deleted. */
+    async outgoing(
+      projectId: string,
+      deliveryId: string,
+    ): Promise<(OutgoingDelivery & { webhookId: string }) | undefined> {
+      const [row] = await sql<(OutgoingDelivery & { webhookId: string })[]>`
+        select w.id as webhook_id, w.url, w.enabled, w.secret, d.event_id, d.payload, d.status
+        from webhook_deliveries d join webhooks w on w.id = d.webhook_id
+        where d.project_id = ${projectId} and d.id = ${deliveryId}`;
+      return row && { ...row, secret: encryption.decrypt(row.secret, contextOf(row.webhookId)) };
+    },
+
+    /** Keeps how an attempt ended; a delivery that was made stays made. */
+    async recordAttempt(projectId: string, deliveryId: string, attempt: DeliveryAttempt): Promise<void> {
+      await sql`
+        update webhook_deliveries set status = ${attempt.status}, attempts = attempts + 1,
+          response_status = ${attempt.responseStatus}, error = ${attempt.error},
+          finished_at = case when ${attempt.status === 'pending'} then null else now() end
+        where project_id = ${projectId} and id = ${deliveryId} and status = 'pending'`;
+    },
+
+    /** Records that it is tried no more. */
+    async giveUp(projectId: string, deliveryId: string, reason: string): Promise<void> {
+      await sql`
+        update webhook_deliveries set status = 'failed', error = ${reason}, finished_at = now()
+        where project_id = ${projectId} and id = ${deliveryId} and status = 'pending'`;
+    },
+  };
+}
