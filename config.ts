@@ -7,6 +7,7 @@ import type { AuthSecrets } from './auth/tokens.ts';
 import type { EncryptionKey } from './encryption.ts';
 import { parseRange } from './outbound/addresses.ts';
 import type { MailServer } from './providers/mail/index.ts';
+import type { ServerAccess } from './providers/registry.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const list = z.string().transform((text) =>
@@ -112,6 +113,18 @@ const environment = z.object({
   /** Ranges that are called although they are not public, where a customer or a page names an address in them. */
   OUTBOUND_ALLOWED_RANGES: list.pipe(z.array(addressRange)).default([]),
 
+  /** Models over the network, for projects that bring no key of their own. */
+  OPENAI_API_KEY: z.string().optional(),
+  OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
+  /** The model of openai's projects that name none. */
+  OPENAI_MODEL: z.string().optional(),
+  GROQ_API_KEY: z.string().optional(),
+  GROQ_BASE_URL: z.url().default('https://api.groq.com/openai/v1'),
+  GEMINI_API_KEY: z.string().optional(),
+  GEMINI_BASE_URL: z.url().default('https://generativelanguage.googleapis.com'),
+  /** An Ollama server; absent: no project can use the provider without naming one of its own. */
+  OLLAMA_BASE_URL: z.url().optional(),
+
   /** Which task queues this worker serves. */
   WORKER_QUEUES: list.pipe(z.array(z.enum(['chat', 'ingestion'])).min(1)).default(['chat', 'ingestion']),
   /** Threads that run the bundled embedding model, in each process that embeds. */
@@ -186,6 +199,13 @@ export function authSecrets(config: Config): AuthSecrets {
   };
   return { access: given('ACCESS_SECRET'), refresh: given('REFRESH_SECRET'), auth: given('AUTH_SECRET') };
 }
+/** The providers that need no key of the project's own. */
+export const serverAccess = (config: Config): ServerAccess => ({
+  openai: { apiKey: config.OPENAI_API_KEY, baseUrl: config.OPENAI_BASE_URL, model: config.OPENAI_MODEL },
+  groq: { apiKey: config.GROQ_API_KEY, baseUrl: config.GROQ_BASE_URL },
+  gemini: { apiKey: config.GEMINI_API_KEY, baseUrl: config.GEMINI_BASE_URL },
+  ollama: { baseUrl: config.OLLAMA_BASE_URL },
+});
 
 /** How to reach Temporal. */
 export const temporalOptions = (config: Config) => ({

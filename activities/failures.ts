@@ -29,7 +29,7 @@ function toFailure(error: unknown): unknown {
   if (error instanceof ProviderError) {
     return ApplicationFailure.create({
       message: error.message,
-      type: `${error.provider.toUpperCase()}_UNAVAILABLE`,
+      type: error.type,
       nonRetryable: !error.retryable,
       ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
     });

@@ -1,9 +1,8 @@
 import type { Logger } from 'pino';
-import type { GenerationProvider } from '../providers/generation.ts';
-import type { EmbeddingProvider } from '../providers/embedding.ts';
 import type { MailTransport } from '../providers/mail/transport.ts';
+import type { Providers } from '../providers/registry.ts';
 import type { Retriever } from '../retrieval/retriever.ts';
-import type { ChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
+import type { Spaces } from '../retrieval/spaces.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
 import { createChatActivities } from './chat/turn.ts';
@@ -16,11 +15,10 @@ import { createWebhookActivities } from './webhooks/send.ts';
 
 export interface ActivityDependencies {
   stores: Stores;
-  index: ChunkIndex;
-  embeddings: EmbeddingProvider;
+  /** Each project's embeddings and index. */
+  spaces: Spaces;
   retriever: Retriever;
-  /** By the name in the project's settings. */
-  generation: Readonly<Record<string, GenerationProvider>>;
+  providers: Providers;
   dispatcher: Dispatcher;
   mailTransport: MailTransport;
   /** Calls addresses that customers chose (outbound/safe-fetch.ts). */

@@ -5,6 +5,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import type { Logger } from 'pino';
 import type { Tokens } from '../auth/tokens.ts';
 import { AppError } from '../domain/errors.ts';
+import type { Providers } from '../providers/registry.ts';
 import type { Retriever } from '../retrieval/retriever.ts';
 import type { FrameListener } from '../stores/postgres/frames.ts';
 import type { Stores } from '../stores/postgres/index.ts';
@@ -22,6 +23,8 @@ import { documentRoutes } from './routes/documents.ts';
 import { healthRoutes } from './routes/health.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { projectRoutes } from './routes/projects.ts';
+import { providerKeyRoutes } from './routes/provider-keys.ts';
+import { providerRoutes } from './routes/providers.ts';
 import { retrievalRoutes } from './routes/retrieval.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { userRoutes } from './routes/users.ts';
@@ -33,6 +36,7 @@ export interface AppDependencies {
   dispatcher: Dispatcher;
   tokens: Tokens;
   retriever: Retriever;
+  providers: Providers;
   frameListener: FrameListener;
   /** Whether each server answers; rejects with the reason where it does not. */
   probes: {
@@ -42,6 +46,8 @@ export interface AppDependencies {
   };
   logger: Logger;
   settings: {
+    /** Whether GET /debug/provider-health answers. */
+    providerHealth: boolean;
     /** Largest decoded document, in bytes. */
     maxContentBytes: number;
     trustProxy: boolean | number | string[];
@@ -132,6 +138,8 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   conversationRoutes(app, deps);
   retrievalRoutes(app, deps);
   webhookRoutes(app, deps);
+  providerRoutes(app, deps);
+  providerKeyRoutes(app, deps);
   if (deps.settings.demo) demoRoutes(app, deps.settings.demo);
   return app;
 }

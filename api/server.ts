@@ -11,9 +11,11 @@ import {
 import { apiDrain } from '../domain/deadlines.ts';
 import { createEncryption } from '../encryption.ts';
 import { createLogger } from '../logging.ts';
-import { createLocalEmbedder } from '../providers/local/embedder.ts';
+import { providersFrom } from '../providers/from-config.ts';
+import { createLocalEmbedder, localEmbeddingSpace } from '../providers/local/embedder.ts';
 import { withQueryCache } from '../providers/query-cache.ts';
 import { createRetriever } from '../retrieval/retriever.ts';
+import { createSpaces } from '../retrieval/spaces.ts';
 import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
@@ -33,25 +35,29 @@ const sql = connectPostgres(required(config, 'DATABASE_URL'), {
 const stores = createStores(sql, createEncryption(encryptionKeys(config)));
 const client = createTemporalClient(temporalOptions(config));
 const dispatcher = createDispatcher({ client, dispatches: stores.dispatches, logger });
-const embeddings = withQueryCache(createLocalEmbedder({ modelDir: config.embeddingModelDir, threads: 1 }));
-const index = createChunkIndex(
-  connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), { apiKey: config.ELASTICSEARCH_API_KEY }),
-  { prefix: config.ELASTICSEARCH_INDEX_PREFIX, space: embeddings },
-);
+const embedder = createLocalEmbedder({ modelDir: config.embeddingModelDir, threads: 1 });
+const providers = providersFrom(config, withQueryCache(embedder));
+const elasticsearch = connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), {
+  apiKey: config.ELASTICSEARCH_API_KEY,
+});
+const prefix = config.ELASTICSEARCH_INDEX_PREFIX;
+const spaces = createSpaces({ client: elasticsearch, prefix, providers, projects: stores.projects });
 
 const app = await createApp({
   stores,
   dispatcher,
   tokens: createTokens(authSecrets(config)),
-  retriever: createRetriever({ embeddings, index, chunks: stores.chunks }),
+  retriever: createRetriever({ spaces, chunks: stores.chunks }),
+  providers,
   frameListener: createFrameListener(sql, (error) => logger.warn({ err: error }, 'not listening for frames')),
   probes: {
     postgresql: () => stores.ping(),
     temporal: () => dispatcher.ping(),
-    elasticsearch: () => index.ping(),
+    elasticsearch: () => createChunkIndex(elasticsearch, { prefix, space: localEmbeddingSpace }).ping(),
   },
   logger,
   settings: {
+    providerHealth: config.NODE_ENV !== 'production',
     maxContentBytes: config.MAX_CONTENT_BYTES,
     trustProxy: config.TRUST_PROXY,
     appBaseUrl: config.APP_BASE_URL?.replace(/\/+$/, ''),
@@ -71,7 +77,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // A stream may last as long as a turn. Its client comes back to another process: the turn goes on meanwhile.
     setTimeout(() => app.server.closeAllConnections(), apiDrain).unref();
     await app.close();
-    await Promise.all([client.connection.close(), embeddings.close(), sql.end({ timeout: 5 })]);
+    await Promise.all([client.connection.close(), embedder.close(), sql.end({ timeout: 5 })]);
   });
 }
 

@@ -1,17 +1,22 @@
 // Chat turns: what durability costs, and how many turns two cores carry. One run, everything side by side.
-// Usage: node bench/turns.ts [--seconds 15] [--sustain 300] [--rate 15]
+// Usage: node bench/turns.ts [--seconds 15] [--sustain 300] [--rate 15] [--provider local|openai]
+// With openai the model is a server in this process that speaks its protocol and answers with the first source's first
+// sentence, a word every few milliseconds.
 
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { type Config, readConfig } from '../config.ts';
 import { passagesPerTurn } from '../domain/chat.ts';
+import { claimsOf } from '../domain/grounding.ts';
 import { projectSettings } from '../domain/projects.ts';
+import { providersFrom } from '../providers/from-config.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
-import { createExtractiveProvider } from '../providers/local/extractive.ts';
 import { withQueryCache } from '../providers/query-cache.ts';
 import { createRetriever } from '../retrieval/retriever.ts';
-import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
+import { createSpaces } from '../retrieval/spaces.ts';
 import { createApiClient } from '../test/support/api-client.ts';
 import type { TestEnvironment } from '../test/support/environment.ts';
+import { startOpenAiServer } from '../test/support/openai-server.ts';
 import { cpuSeconds } from './support/cpu.ts';
 import { onFreshServers } from './support/environment.ts';
 import { ingestHelpCentre, questions } from './support/help-centre.ts';
@@ -23,6 +28,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '15' },
     sustain: { type: 'string', default: '300' },
     rate: { type: 'string', default: '15' },
+    provider: { type: 'string', default: 'local' },
   },
 });
 const levels = [1, 8, 32, 60];
@@ -36,8 +42,11 @@ interface Timing {
 }
 
 await onFreshServers('turns', async (environment, servers) => {
-  const project = await environment.createProject();
-  const [api, worker] = await Promise.all([environment.startApi(), environment.startWorker()]);
+  const model = await startModel();
+  const settings = projectSettings.parse({ provider: values.provider, embeddingProvider: 'local' });
+  const project = await environment.createProject(settings);
+  const env = { OPENAI_BASE_URL: model.url, OPENAI_API_KEY: 'bench' };
+  const [api, worker] = await Promise.all([environment.startApi(env), environment.startWorker(env)]);
   const client = createApiClient(api.url, project.key);
   await ingestHelpCentre(client);
   const pids = { api: api.pid, worker: worker.pid, ...servers };
@@ -45,7 +54,7 @@ await onFreshServers('turns', async (environment, servers) => {
   let asked = 0;
   const question = (n: number) => `${questions[n % questions.length]} (${asked++})`;
   const ask = (n: number) => timedTurn(client, question(n));
-  const direct = await createDirectCall(environment, project.id);
+  const direct = await createDirectCall(environment, project.id, readConfig({ ...environment.env, ...env }));
 
   for (let n = 0; n < 3 * questions.length; n++) await Promise.all([ask(n), direct.firstToken(question(n))]);
 
@@ -85,7 +94,19 @@ await onFreshServers('turns', async (environment, servers) => {
     console.log(`\n${values.rate} turns a second for ${values.sustain} s`);
     console.table([await openLoop(Number(values.rate), Number(values.sustain), ask)]);
   }
+  await model.close();
 });
+
+async function startModel() {
+  const model = await startOpenAiServer();
+  model.otherwise((body) => {
+    const prompt: string = body.messages.at(-1).content;
+    const source = /number="1">\n[^\n]*\n([\s\S]*?)\n<\/source/.exec(prompt)?.[1] ?? 'Nothing.';
+    const [sentence] = claimsOf(source);
+    return { parts: `${sentence?.text ?? source} [1]`.match(/\S+\s*/g) ?? [], every: 5 };
+  });
+  return model;
+}
 
 async function timedTurn(client: ReturnType<typeof createApiClient>, message: string): Promise<Timing> {
   const began = performance.now();
@@ -107,26 +128,30 @@ async function timedTurn(client: ReturnType<typeof createApiClient>, message: st
 }
 
 /** The same work without workflows, queues or a network between the parts. */
-async function createDirectCall(environment: TestEnvironment, projectId: string) {
-  const embeddings = withQueryCache(
-    createLocalEmbedder({ modelDir: environment.config.embeddingModelDir, threads: 2 }),
-  );
-  const index = createChunkIndex(environment.elasticsearch, {
+async function createDirectCall(environment: TestEnvironment, projectId: string, config: Config) {
+  const { stores } = environment;
+  const embedder = createLocalEmbedder({ modelDir: config.embeddingModelDir, threads: 2 });
+  const providers = providersFrom(config, withQueryCache(embedder));
+  const spaces = createSpaces({
+    client: environment.elasticsearch,
     prefix: environment.indexPrefix,
-    space: embeddings,
+    providers,
+    projects: stores.projects,
   });
-  const retriever = createRetriever({ embeddings, index, chunks: environment.stores.chunks });
-  const provider = createExtractiveProvider({ embeddings });
-  const settings = projectSettings.parse({});
+  const retriever = createRetriever({ spaces, chunks: stores.chunks });
+  const access = (await stores.projects.access(projectId))!;
+  const space = await spaces.of(access);
   return {
     async firstToken(question: string): Promise<number> {
       const began = performance.now();
-      const passages = await retriever.search(projectId, { text: question, limit: passagesPerTurn });
-      const signal = new AbortController().signal;
-      for await (const _ of provider.generate({ question, passages, settings, signal })) break;
+      const passages = await retriever.search(projectId, { text: question, limit: passagesPerTurn, space });
+      const { signal } = new AbortController();
+      const provider = providers.generation(access.settings.provider, access, undefined);
+      const request = { question, passages, settings: access.settings, signal };
+      for await (const _ of provider.generate(request)) break;
       return performance.now() - began;
     },
-    close: () => embeddings.close(),
+    close: () => embedder.close(),
   };
 }
 

@@ -1,4 +1,5 @@
 // A chat turn: one question and its one recorded outcome.
+import { z } from 'zod';
 
 export type TurnStatus = 'queued' | 'running' | 'answered' | 'declined' | 'cancelled' | 'failed';
 export const isTerminal = (status: TurnStatus): boolean => status !== 'queued' && status !== 'running';
@@ -129,3 +130,14 @@ export interface RankedChunk {
 export const passagesPerTurn = 8;
 export const maxMessageLength = 8_000;
 export const maxFeedbackLength = 2_000;
+
+/** Where the visitor is. The page tells it, so it is a hint: it may help to find something, and opens nothing. */
+export const pageHint = z.object({
+  url: z
+    .url({ protocol: /^https?$/ })
+    .max(2_000)
+    .optional(),
+  title: z.string().trim().max(300).optional(),
+});
+
+export type PageHint = z.infer<typeof pageHint>;

@@ -19,6 +19,20 @@ export const turn = {
   retry: { initialInterval: 250, backoffCoefficient: 2, maximumInterval: 3_000 },
 } as const;
 
+/** A call to a model over the network. */
+export const models = {
+  /** From the call to the first word of an answer. */
+  firstToken: 30_000,
+  /** From one part of an answer to the next. */
+  betweenTokens: 15_000,
+  /** Making a follow-up question whole; after this the rules do it. Part of the quick first try at retrieval. */
+  rewrite: 1_200,
+  /** One batch of embeddings. */
+  embedding: 20_000,
+  /** Listing a provider's models, which is also how its health is seen. */
+  list: 10_000,
+} as const;
+
 export const ingestion = {
   /** One try of a step; a step that was cut off goes on where it stopped. */
   step: 6 * 60 * 60 * 1000,

@@ -37,6 +37,12 @@ export const errorTable = {
   IDEMPOTENCY_KEY_REUSED: [422, 'This Idempotency-Key was used before with another body.'],
   ROUTE_NOT_FOUND: [404, 'There is no such route.'],
   DOCUMENT_NOT_FOUND: [404, 'There is no such document in this project.'],
+  EMBEDDING_IN_USE: [
+    409,
+    'The embedding model cannot be changed while there are documents. Delete them first, or create another project.',
+  ],
+  PROVIDER_KEY_NOT_FOUND: [404, 'The project has no key for this provider.'],
+  PROVIDER_FAILED: [502, 'The provider did not answer as it should.'],
   CONVERSATION_NOT_FOUND: [404, 'There is no such conversation in this project.'],
   CONVERSATION_ID_REQUIRED: [
     400,
@@ -72,9 +78,19 @@ export class AppError extends Error {
   }
 }
 
+/** What is wrong with something that we call, where that is known more closely than that it does not work. */
+export type ProviderErrorKind =
+  | 'unavailable'
+  | 'timeout'
+  | 'rate_limited'
+  | 'credentials'
+  | 'request'
+  | 'protocol';
+
 /** A failure of something that we call (a model, Elasticsearch, SMTP), in words that an operator can act on. */
 export class ProviderError extends Error {
   readonly provider: string;
+  readonly kind: ProviderErrorKind;
   readonly retryable: boolean;
   /** Milliseconds after which the provider asked to be tried again, where it said so. */
   readonly retryAfterMs: number | undefined;
@@ -82,12 +98,18 @@ export class ProviderError extends Error {
   constructor(
     provider: string,
     message: string,
-    options: { retryable: boolean; retryAfterMs?: number; cause?: unknown },
+    options: { retryable: boolean; kind?: ProviderErrorKind; retryAfterMs?: number; cause?: unknown },
   ) {
     super(`${provider}: ${message}`, { cause: options.cause });
     this.name = 'ProviderError';
     this.provider = provider;
+    this.kind = options.kind ?? 'unavailable';
     this.retryable = options.retryable;
     this.retryAfterMs = options.retryAfterMs;
+  }
+
+  /** For machines: OPENAI_RATE_LIMITED, ELASTICSEARCH_UNAVAILABLE. */
+  get type(): string {
+    return `${this.provider}_${this.kind}`.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_');
   }
 }

@@ -1,6 +1,9 @@
 import { z } from 'zod';
+import { modelProviders, modelSettings } from './models.ts';
+import type { SealedProviderKey } from './provider-keys.ts';
 
-export const modelProviders = ['groq', 'openai', 'gemini', 'ollama', 'local'] as const;
+export { modelProviders };
+
 export const positions = ['bottom-right', 'bottom-left', 'top-right', 'top-left'] as const;
 
 const text = (max: number) => z.string().trim().max(max);
@@ -20,14 +23,18 @@ const domain = z
 /** What an operator can set for a project. Stored as JSON; read through this schema, so that old rows get new defaults. */
 export const projectSettings = z.object({
   provider: z.enum(modelProviders).default('local'),
-  model: text(200).default('extractive'),
+  /** Empty: the provider's default. */
+  model: text(200).default(''),
   temperature: z.number().min(0).max(2).default(0.7),
+  ...modelSettings,
   maxOutputTokens: z.number().int().min(1).max(32_000).default(500),
   systemPrompt: text(20_000).default(''),
   /** The whole reply when the project's documents do not answer a question. */
   unknownText: text(2_000)
     .min(1)
     .default("I don't know: I found nothing about that in our documents. Please contact our support."),
+  /** 0 to 1: answers of less confidence are not given. Null: each provider's own measure. */
+  confidenceThreshold: z.number().min(0).max(1).nullable().default(null),
 
   /** Tokens that the project may use in its whole life, and in a calendar month (UTC); null: no limit. */
   tokenLimit: z.number().int().positive().nullable().default(null),
@@ -96,4 +103,11 @@ export interface ProjectRecord extends Project {
   /** An inactive project's keys are refused. */
   active: boolean;
   createdAt: Date;
+}
+
+/** What is needed to call models for a project. The keys are encrypted. */
+export interface ProjectAccess {
+  projectId: string;
+  settings: ProjectSettings;
+  keys: readonly SealedProviderKey[];
 }

@@ -1,4 +1,7 @@
-// What a chat turn needs of a model, whoever runs it. The extractive answerer (providers/local) is one of them.
+// What a chat turn needs of a model, whoever runs it. The extractive answerer (providers/local) is one of them; the
+// others are language models behind providers/grounded.ts.
+import type { PageHint } from '../domain/chat.ts';
+import type { PromptSettings } from '../domain/prompt.ts';
 
 /** A retrieved chunk as the model sees it. Offsets count UTF-16 units in the document's source text. */
 export interface Passage {
@@ -11,12 +14,55 @@ export interface Passage {
   endOffset: number;
 }
 
+/** An earlier turn of the conversation. */
+export interface Exchange {
+  question: string;
+  reply: string;
+}
+
+/** A function that the model may ask for. `parameters` is a JSON Schema of an object. */
+export interface ToolDefinition {
+  name: string;
+  description: string;
+  parameters: Record<string, unknown>;
+}
+
+/** What the model asks for. `arguments` are as the model wrote them: check them before use. */
+export interface ToolCall {
+  id: string;
+  name: string;
+  arguments: Record<string, unknown>;
+}
+
+/** Whoever offers tools implements this; a turn runs what the model asked for and asks it again with the results. */
+export interface ToolBox {
+  definitions(projectId: string): Promise<readonly ToolDefinition[]>;
+  /** Checks the arguments itself, and is idempotent under the turn's id and the call's. Returns a text for the model. */
+  run(projectId: string, turnId: string, call: ToolCall): Promise<string>;
+}
+
 export interface GenerationRequest {
   question: string;
+  /** The question as it was searched for: whole, where the visitor's own leans on what was said before. */
+  searched?: string | undefined;
   /** Best first. */
   passages: readonly Passage[];
-  settings: { model: string; temperature: number; maxOutputTokens: number; systemPrompt: string };
+  /** Oldest first. */
+  history?: readonly Exchange[];
+  page?: PageHint | undefined;
+  tools?: readonly ToolDefinition[];
+  /** What the model asked for in this turn so far, and what came of it: the answer may rest on that too. */
+  toolResults?: readonly { call: ToolCall; result: string }[];
+  settings: GenerationSettings;
   signal: AbortSignal;
+}
+
+export interface GenerationSettings extends PromptSettings {
+  model: string;
+  temperature: number;
+  maxOutputTokens: number;
+  /** 0 to 1: an answer of which the provider is less sure is declined; null: the provider's own measure. */
+  confidenceThreshold: number | null;
 }
 
 export interface Usage {
@@ -30,21 +76,42 @@ export interface Citation {
   quote: string;
 }
 
-/** A stream is any number of `token`s, then exactly one `finish`. */
+/** A stream is any number of `token`s and `tool_call`s, then exactly one `finish`. */
 export type GenerationEvent =
   | { type: 'token'; text: string }
+  | ({ type: 'tool_call' } & ToolCall)
   | {
       type: 'finish';
-      /** `declined`: the passages do not answer the question; no token came before it. */
+      /**
+       * `declined`: the passages do not answer the question. Tokens may have come before it, where only the whole
+       * answer showed that: they are to be taken back.
+       */
       outcome: 'answered' | 'declined';
       citations: Citation[];
       /** 0 to 1: how sure the provider is that the passages answer the question; null where it cannot tell. */
       confidence: number | null;
       usage: Usage;
+      /** Why the model itself would not answer, where it said so. */
+      refusal?: string;
     };
 
 export interface GenerationProvider {
   readonly name: string;
+  /** The model that answers where the settings name none. */
+  readonly defaultModel: string;
   /** Throws ProviderError (domain/errors.ts) when the provider fails; stops quietly when the signal is aborted. */
   generate(request: GenerationRequest): AsyncIterable<GenerationEvent>;
+  /**
+   * The question as it would be asked without the turns before it, for the search. Absent where the provider has no
+   * language model: the rules of domain/follow-up.ts stand in. Throws ProviderError.
+   */
+  rewrite?(request: RewriteRequest): Promise<string>;
+}
+
+export interface RewriteRequest {
+  question: string;
+  history: readonly Exchange[];
+  page?: PageHint | undefined;
+  model: string;
+  signal: AbortSignal;
 }

@@ -1,8 +1,7 @@
-import type { EmbeddingProvider } from '../providers/embedding.ts';
 import type { Passage } from '../providers/generation.ts';
-import type { ChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { fuse, type Leg } from '../stores/elasticsearch/fusion.ts';
 import type { ChunkStore } from '../stores/postgres/chunks.ts';
+import type { Space, Spaces } from './spaces.ts';
 
 export type Retriever = ReturnType<typeof createRetriever>;
 
@@ -15,23 +14,26 @@ const candidateSizes = [100, 1_000];
 
 /** Hybrid search: BM25 and dense vectors in Elasticsearch, guarded by PostgreSQL, fused here. */
 export function createRetriever(deps: {
-  embeddings: EmbeddingProvider;
-  index: ChunkIndex;
+  spaces: Pick<Spaces, 'ofProject'>;
   chunks: Pick<ChunkStore, 'published'>;
 }) {
   return {
-    /** The best `limit` passages of the project's published documents, best first. */
+    /**
+     * The best `limit` passages of the project's published documents, best first. `space` is the project's own, for
+     * callers who know it already.
+     */
     async search(
       projectId: string,
-      query: { text: string; limit: number; signal?: AbortSignal },
+      query: { text: string; limit: number; signal?: AbortSignal; space?: Space },
     ): Promise<RankedPassage[]> {
       const { signal } = query;
-      const [vector] = await deps.embeddings.embed([query.text], {
+      const { embeddings, index } = query.space ?? (await deps.spaces.ofProject(projectId));
+      const [vector] = await embeddings.embed([query.text], {
         purpose: 'query',
         ...(signal ? { signal } : {}),
       });
       for (const size of candidateSizes) {
-        const legs = await deps.index.search({ projectId, text: query.text, vector: vector!, size }, signal);
+        const legs = await index.search({ projectId, text: query.text, vector: vector!, size }, signal);
         const passages = await deps.chunks.published(projectId, [
           ...new Set([...legs.bm25.keys(), ...legs.dense.keys()]),
         ]);

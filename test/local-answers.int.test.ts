@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from '../config.ts';
 import { chunkText } from '../domain/chunking.ts';
+import { projectSettings } from '../domain/projects.ts';
 import type { EmbeddingProvider } from '../providers/embedding.ts';
 import type { GenerationEvent, Passage } from '../providers/generation.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
@@ -40,7 +41,7 @@ beforeAll(() => {
 afterAll(() => embeddings.close());
 
 async function ask(question: string, from = passages, signal = new AbortController().signal) {
-  const settings = { model: '', temperature: 0, maxOutputTokens: 100, systemPrompt: '' };
+  const settings = projectSettings.parse({});
   const events: GenerationEvent[] = [];
   const provider = createExtractiveProvider({ embeddings });
   for await (const event of provider.generate({ question, passages: from, settings, signal }))

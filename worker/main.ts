@@ -7,12 +7,12 @@ import type { TaskQueue } from '../domain/flows.ts';
 import { createEncryption } from '../encryption.ts';
 import { createLogger, temporalLogger } from '../logging.ts';
 import { createSafeFetch } from '../outbound/safe-fetch.ts';
+import { providersFrom } from '../providers/from-config.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
-import { createExtractiveProvider } from '../providers/local/extractive.ts';
 import { createMailTransport } from '../providers/mail/index.ts';
 import { withQueryCache } from '../providers/query-cache.ts';
 import { createRetriever } from '../retrieval/retriever.ts';
-import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
+import { createSpaces } from '../retrieval/spaces.ts';
 import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
 import { createStores } from '../stores/postgres/index.ts';
@@ -36,20 +36,23 @@ const model = createLocalEmbedder({
   modelDir: config.embeddingModelDir,
   threads: config.EMBEDDING_THREADS,
 });
-const embeddings = withQueryCache(model);
-const index = createChunkIndex(
-  connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), { apiKey: config.ELASTICSEARCH_API_KEY }),
-  { prefix: config.ELASTICSEARCH_INDEX_PREFIX, space: embeddings },
-);
+const providers = providersFrom(config, withQueryCache(model));
+const spaces = createSpaces({
+  client: connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), {
+    apiKey: config.ELASTICSEARCH_API_KEY,
+  }),
+  prefix: config.ELASTICSEARCH_INDEX_PREFIX,
+  providers,
+  projects: stores.projects,
+});
 const client = createTemporalClient(temporal);
 const mailTransport = createMailTransport(mailServer(config));
 const dispatcher = createDispatcher({ client, dispatches: stores.dispatches, logger });
 const activities = createActivities({
   stores,
-  index,
-  embeddings,
-  retriever: createRetriever({ embeddings, index, chunks: stores.chunks }),
-  generation: { local: createExtractiveProvider({ embeddings }) },
+  spaces,
+  retriever: createRetriever({ spaces, chunks: stores.chunks }),
+  providers,
   dispatcher,
   mailTransport,
   safeFetch: createSafeFetch({ allowedRanges: config.OUTBOUND_ALLOWED_RANGES }),
@@ -94,12 +97,7 @@ logger.info({ queues: config.WORKER_QUEUES }, 'worker is running');
 await Promise.all(workers.map((worker) => worker.run()));
 await stopSweeps();
 mailTransport.close();
-await Promise.all([
-  connection.close(),
-  client.connection.close(),
-  embeddings.close(),
-  sql.end({ timeout: 5 }),
-]);
+await Promise.all([connection.close(), client.connection.close(), model.close(), sql.end({ timeout: 5 })]);
 logger.info('worker has stopped');
 
 /** Temporal may come up after the worker, or be away for a while: the worker waits for it. */

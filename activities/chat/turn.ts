@@ -1,34 +1,30 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import {
-  type ClosestDocument,
-  passagesPerTurn,
-  type RankedChunk,
-  type Source,
-  type TurnStatus,
-} from '../../domain/chat.ts';
+import { passagesPerTurn, type RankedChunk, type TurnStatus } from '../../domain/chat.ts';
 import { turn as timing } from '../../domain/deadlines.ts';
 import type { ChatTurnInput } from '../../domain/flows.ts';
-import type { Citation, GenerationEvent, Passage } from '../../providers/generation.ts';
-import type { Draft } from '../../stores/postgres/turns.ts';
+import type { ModelProvider } from '../../domain/models.ts';
+import type { Passage } from '../../providers/generation.ts';
+import { similarityBy } from '../../providers/registry.ts';
+import type { TurnToAnswer } from '../../stores/postgres/turns.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import type { ActivityDependencies } from '../index.ts';
-import { createFrameWriter } from './frame-writer.ts';
+import { answerByChain } from './attempt.ts';
+import { searchQueryOf } from './search-query.ts';
 
 /** How a turn ends: with an attempt's draft, stopped, or with the reason why there is no answer. */
 export type TurnEnd = { attempt: number } | 'cancelled' | { code: string; message: string };
 
 type ChatDependencies = Pick<
   ActivityDependencies,
-  'stores' | 'retriever' | 'generation' | 'dispatcher' | 'logger'
+  'stores' | 'retriever' | 'spaces' | 'providers' | 'dispatcher' | 'logger'
 >;
-
-const closestDocuments = 3;
 
 export function createChatActivities({
   stores,
   retriever,
-  generation,
+  spaces,
+  providers,
   dispatcher,
   logger,
 }: ChatDependencies) {
@@ -40,62 +36,35 @@ export function createChatActivities({
       return { status: turn.status };
     },
 
-    async retrievePassages({ projectId, turnId }: ChatTurnInput): Promise<RankedChunk[]> {
-      const { question } = await stores.turns.forGeneration(projectId, turnId);
-      const passages = await retriever.search(projectId, {
-        text: question,
-        limit: passagesPerTurn,
-        signal: Context.current().cancellationSignal,
-      });
+    async retrievePassages(input: ChatTurnInput): Promise<RankedChunk[]> {
+      const { projectId, turnId } = input;
+      const signal = Context.current().cancellationSignal;
+      const turn = await stores.turns.forGeneration(projectId, turnId);
+      const generation = (name: ModelProvider) => providers.generation(name, turn.access, undefined);
+      const text = await searchQueryOf({ stores, logger, generation }, input, turn, signal);
+      const space = await spaces.of(turn.access);
+      const passages = await retriever.search(projectId, { text, limit: passagesPerTurn, signal, space });
       return passages.map(({ chunkId, scores }) => ({ chunkId, score: Number(scores.fused.toFixed(4)) }));
     },
 
     /** Generates an answer as a new attempt and keeps it as the attempt's draft. Tokens go out as frames meanwhile. */
-    async generateAnswer(
-      { projectId, turnId }: ChatTurnInput,
-      ranked: readonly RankedChunk[],
-    ): Promise<{ attempt: number }> {
+    async generateAnswer(input: ChatTurnInput, ranked: readonly RankedChunk[]): Promise<{ attempt: number }> {
+      const { projectId, turnId } = input;
       return await withHeartbeat(timing.heartbeatEvery, async (signal, report) => {
-        const [{ question, settings }, published] = await Promise.all([
+        const [turn, published] = await Promise.all([
           stores.turns.forGeneration(projectId, turnId),
           stores.chunks.published(
             projectId,
             ranked.map((chunk) => chunk.chunkId),
           ),
         ]);
-        const provider = generation[settings.provider];
-        if (!provider) {
-          throw ApplicationFailure.nonRetryable(
-            `Provider ${settings.provider} is not set up.`,
-            'UNKNOWN_PROVIDER',
-          );
-        }
+        const generation = (name: ModelProvider) =>
+          providers.generation(name, turn.access, similarityFor(turn));
         const passages = inOrder(ranked, published);
-        const attempt = await stores.turns.beginAttempt(projectId, turnId, provider.name);
-        const frames = createFrameWriter(stores.frames, { projectId, turnId, attempt }, (error) => {
-          logger.warn({ err: error, projectId, turnId }, 'live frames were lost');
-        });
-        if (attempt > 1) frames.push({ type: 'reset' });
-
-        let text = '';
-        let finish: Extract<GenerationEvent, { type: 'finish' }> | undefined;
-        for await (const event of provider.generate({ question, passages, settings, signal })) {
-          if (event.type === 'finish') {
-            finish = event;
-            break;
-          }
-          text += event.text;
-          frames.token(event.text);
-          report({ attempt, characters: text.length });
-        }
-        const draft = draftOf({ text, finish, passages, ranked, unknownText: settings.unknownText });
-        if (!finish && !signal.aborted) {
-          throw ApplicationFailure.retryable(`${provider.name} ended without a finish.`, 'PROVIDER_PROTOCOL');
-        }
-        if (draft.sources.length > 0) frames.push({ type: 'sources', sources: draft.sources });
-        await Promise.all([frames.close(), stores.turns.saveDraft(projectId, turnId, attempt, draft)]);
-        signal.throwIfAborted();
-        return { attempt };
+        return await answerByChain(
+          { stores, logger, generation },
+          { input, turn, passages, ranked, signal, report },
+        );
       });
     },
 
@@ -118,59 +87,14 @@ export function createChatActivities({
       return { status };
     },
   };
+
+  /** By the project's own embeddings, once an answer asks for it. */
+  function similarityFor({ access }: TurnToAnswer): ReturnType<typeof similarityBy> {
+    return async (...args) => await similarityBy((await spaces.of(access)).embeddings)(...args);
+  }
 }
 
 function inOrder(ranked: readonly RankedChunk[], passages: readonly Passage[]): Passage[] {
   const byId = new Map(passages.map((passage) => [passage.chunkId, passage]));
   return ranked.flatMap(({ chunkId }) => byId.get(chunkId) ?? []);
-}
-
-function draftOf(generated: {
-  text: string;
-  finish: Extract<GenerationEvent, { type: 'finish' }> | undefined;
-  passages: readonly Passage[];
-  ranked: readonly RankedChunk[];
-  unknownText: string;
-}): Draft {
-  const { text, finish, passages, ranked } = generated;
-  const usage = {
-    promptTokens: finish?.usage.promptTokens ?? 0,
-    completionTokens: finish?.usage.completionTokens ?? 0,
-  };
-  if (!finish)
-    return { outcome: 'cancelled', reply: text, sources: [], closest: [], confidence: null, ...usage };
-  if (finish.outcome === 'declined') {
-    return {
-      outcome: 'declined',
-      reply: generated.unknownText,
-      sources: [],
-      closest: closestOf(passages),
-      confidence: finish.confidence,
-      ...usage,
-    };
-  }
-  const sources = finish.citations.flatMap((citation) => sourceOf(citation, passages, ranked) ?? []);
-  return { outcome: 'answered', reply: text, sources, closest: [], confidence: finish.confidence, ...usage };
-}
-
-/** A citation as a source; undefined when the passage does not contain the quote, because then it proves nothing. */
-function sourceOf(
-  { chunkId, quote }: Citation,
-  passages: readonly Passage[],
-  ranked: readonly RankedChunk[],
-): Source | undefined {
-  const passage = passages.find((candidate) => candidate.chunkId === chunkId);
-  if (!passage?.text.includes(quote)) return undefined;
-  return {
-    documentId: passage.documentId,
-    title: passage.title,
-    heading: passage.headingPath.join(' › '),
-    quote,
-    score: ranked.find((candidate) => candidate.chunkId === chunkId)?.score ?? 0,
-  };
-}
-
-function closestOf(passages: readonly Passage[]): ClosestDocument[] {
-  const titles = new Map(passages.map(({ documentId, title }) => [documentId, title]));
-  return [...titles].slice(0, closestDocuments).map(([documentId, title]) => ({ documentId, title }));
 }

@@ -3,9 +3,9 @@ import { type DeleteDocumentInput, ingestWorkflowId } from '../../domain/flows.t
 import { withHeartbeat } from '../heartbeat.ts';
 import type { ActivityDependencies } from '../index.ts';
 
-type DeletionDependencies = Pick<ActivityDependencies, 'stores' | 'index' | 'dispatcher'>;
+type DeletionDependencies = Pick<ActivityDependencies, 'stores' | 'spaces' | 'dispatcher'>;
 
-export function createDeletionActivities({ stores, index, dispatcher }: DeletionDependencies) {
+export function createDeletionActivities({ stores, spaces, dispatcher }: DeletionDependencies) {
   return {
     /** Cancels the ingestions of the document and waits until they have ended. False where none was running. */
     async stopIngestion({ projectId, documentId }: DeleteDocumentInput): Promise<boolean> {
@@ -20,6 +20,7 @@ export function createDeletionActivities({ stores, index, dispatcher }: Deletion
 
     async removeFromIndex({ projectId, documentId }: DeleteDocumentInput): Promise<void> {
       await withHeartbeat(timing.heartbeatEvery, async (signal) => {
+        const { index } = await spaces.ofProject(projectId);
         await index.remove(projectId, await stores.chunks.ids(projectId, documentId), signal);
       });
     },

@@ -8,7 +8,7 @@ import { withHeartbeat } from '../heartbeat.ts';
 import type { ActivityDependencies } from '../index.ts';
 import { chunkLongText } from './chunker.ts';
 
-type IngestionDependencies = Pick<ActivityDependencies, 'stores' | 'index' | 'embeddings'>;
+type IngestionDependencies = Pick<ActivityDependencies, 'stores' | 'spaces'>;
 
 /** Chunks taken at a time: enough to keep every embedding thread busy, little enough to lose when a worker dies. */
 const embeddingPage = 64;
@@ -16,7 +16,7 @@ const indexingPage = 250;
 
 type Work<T> = Parameters<typeof withHeartbeat<T>>[1];
 
-export function createIngestionActivities({ stores, index, embeddings }: IngestionDependencies) {
+export function createIngestionActivities({ stores, spaces }: IngestionDependencies) {
   async function versionOf({
     projectId,
     documentId,
@@ -70,6 +70,7 @@ export function createIngestionActivities({ stores, index, embeddings }: Ingesti
     async embedChunks(input: IngestDocumentInput): Promise<void> {
       const { projectId, documentId, version } = input;
       await step(input, async (signal, report) => {
+        const { embeddings } = await spaces.ofProject(projectId);
         let afterOrdinal = -1;
         for (;;) {
           await versionOf(input);
@@ -108,6 +109,7 @@ export function createIngestionActivities({ stores, index, embeddings }: Ingesti
       const { projectId, documentId, version } = input;
       await step(input, async (signal, report) => {
         await stores.documents.progress(projectId, documentId, version, { step: 'indexing', doneChunks: 0 });
+        const { index, embeddings } = await spaces.ofProject(projectId);
         await index.ensure();
         let afterOrdinal = -1;
         for (;;) {
@@ -147,6 +149,7 @@ export function createIngestionActivities({ stores, index, embeddings }: Ingesti
     /** Removes the chunks of the versions before this one, from the index first: its ids come from PostgreSQL. */
     async retireVersions({ projectId, documentId, version }: IngestDocumentInput): Promise<void> {
       await withHeartbeat(timing.heartbeatEvery, async (signal) => {
+        const { index } = await spaces.ofProject(projectId);
         await index.remove(projectId, await stores.chunks.ids(projectId, documentId, version), signal);
         await stores.chunks.removeBefore(projectId, documentId, version);
       });

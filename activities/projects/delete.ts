@@ -4,10 +4,15 @@ import type { DeleteProjectInput } from '../../domain/flows.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import type { ActivityDependencies } from '../index.ts';
 
-type DeletionDependencies = Pick<ActivityDependencies, 'stores' | 'index' | 'dispatcher'>;
+type DeletionDependencies = Pick<ActivityDependencies, 'stores' | 'spaces' | 'dispatcher'>;
 
-export function createProjectDeletionActivities({ stores, index, dispatcher }: DeletionDependencies) {
+export function createProjectDeletionActivities({ stores, spaces, dispatcher }: DeletionDependencies) {
   const { projectDeletions } = stores;
+  // Its settings may be gone by now, and with them the name of its embedding space.
+  const indexed = async (projectId: string): Promise<number> => {
+    const counts = (await spaces.existing()).map((index) => index.count(projectId));
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  };
   return {
     /** Ends the project's schedules and running workflows, but not the one that asks. */
     async stopProject({ projectId }: DeleteProjectInput, ownWorkflowId: string): Promise<void> {
@@ -27,15 +32,21 @@ export function createProjectDeletionActivities({ stores, index, dispatcher }: D
 
     async removeProjectFromIndex({ projectId }: DeleteProjectInput): Promise<void> {
       await withHeartbeat(timing.heartbeatEvery, async (signal, report) => {
-        await projectDeletions.noteRemoved(projectId, { indexedChunks: await index.count(projectId) });
-        await index.removeProject(projectId, (total) => report({ chunks: total }), signal);
+        await projectDeletions.noteRemoved(projectId, { indexedChunks: await indexed(projectId) });
+        for (const index of await spaces.existing()) {
+          await index.removeProject(
+            projectId,
+            (total) => report({ chunks: total, index: index.name }),
+            signal,
+          );
+        }
       });
     },
 
     /** Looks for what is left and issues the receipt. Throws, to be tried again, when there is something. */
     async verifyProjectIsGone({ projectId }: DeleteProjectInput): Promise<void> {
       const rows = await projectDeletions.remainingRows(projectId);
-      const remaining = { ...rows, indexedChunks: await index.count(projectId) };
+      const remaining = { ...rows, indexedChunks: await indexed(projectId) };
       const left = Object.entries(remaining).filter(([, count]) => count > 0);
       if (left.length > 0) {
         const what = left.map(([name, count]) => `${name}: ${count}`).join(', ');

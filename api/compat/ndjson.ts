@@ -1,7 +1,7 @@
 // The Convex-style widget's calls: a session of the client's choice, NDJSON lines of four types, and an admin's reading.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Frame } from '../../domain/chat.ts';
+import { type Frame, pageHint } from '../../domain/chat.ts';
 import { AppError } from '../../domain/errors.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { App, AppDependencies } from '../app.ts';
@@ -10,7 +10,11 @@ import { messagesOf } from '../routes/conversations.ts';
 import { closed, sendLines } from '../turn-streams.ts';
 import { acceptTurn, followAccepted, messageText, recordedTurn, sessionName } from '../turns.ts';
 
-const sessionBody = z.object({ message: messageText, sessionId: sessionName });
+const sessionBody = z.object({
+  message: messageText,
+  sessionId: sessionName,
+  page: pageHint.optional(),
+});
 type SessionBody = z.infer<typeof sessionBody>;
 
 export function ndjsonRoutes(app: App, deps: AppDependencies): void {
@@ -38,8 +42,8 @@ export function ndjsonRoutes(app: App, deps: AppDependencies): void {
       },
     },
     async (request, reply) => {
-      const { message, sessionId } = request.body;
-      const turn = { message, conversation: { sessionId } };
+      const { message, sessionId, page } = request.body;
+      const turn = { message, conversation: { sessionId }, page };
       const accepted = await acceptTurn(deps, request, turn, idempotencyOf(request, 'session'));
       const { conversationId, reply: answer } = await recordedTurn(deps, request, accepted, closed(reply));
       return { conversationId, message: answer ?? '' };
@@ -91,9 +95,9 @@ export async function streamToSession(
   deps: AppDependencies,
   request: FastifyRequest,
   reply: FastifyReply,
-  { message, sessionId }: SessionBody,
+  { message, sessionId, page }: SessionBody,
 ) {
-  const turn = { message, conversation: { sessionId } };
+  const turn = { message, conversation: { sessionId }, page };
   const accepted = await acceptTurn(deps, request, turn, idempotencyOf(request, 'stream'));
   const frames = followAccepted(deps, request, accepted, closed(reply));
   return sendLines(reply, frames, ndjsonOf(accepted.conversationId));

@@ -2,7 +2,7 @@ import type { WebSocket } from '@fastify/websocket';
 import type { FastifyRequest } from 'fastify';
 import type { RawData } from 'ws';
 import { z } from 'zod';
-import { type Frame, isTerminal, parsePosition } from '../../domain/chat.ts';
+import { type Frame, isTerminal, pageHint, parsePosition } from '../../domain/chat.ts';
 import { live } from '../../domain/deadlines.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { App, AppDependencies } from '../app.ts';
@@ -27,6 +27,7 @@ const clientMessage = z.discriminatedUnion('type', [
     ref,
     message: messageText,
     conversationId: z.uuid().nullish(),
+    page: pageHint.optional(),
     idempotencyKey: z.string().min(1).max(255).optional(),
   }),
   z.object({ type: z.literal('follow'), ...turn, after: position.optional() }),
@@ -114,18 +115,22 @@ function serve(
     }
     switch (message.type) {
       case 'ask': {
-        const { message: text, conversationId, idempotencyKey } = message;
+        const { message: text, conversationId, idempotencyKey, page } = message;
         const accepted = await acceptTurn(
           deps,
           request,
-          { message: text, conversation: conversationId ? { id: conversationId } : 'new' },
+          { message: text, conversation: conversationId ? { id: conversationId } : 'new', page },
           // The operation and the body of POST /v1/chat/turns: a client may repeat its call there.
           idempotencyKey === undefined
             ? undefined
             : {
                 operation: 'turns',
                 key: idempotencyKey,
-                body: { message: text, ...(conversationId ? { conversationId } : {}) },
+                body: {
+                  message: text,
+                  ...(conversationId ? { conversationId } : {}),
+                  ...(page ? { page } : {}),
+                },
               },
         );
         const { dispatch: _, ...ids } = accepted;

@@ -1,11 +1,16 @@
 import { z } from 'zod';
+import { pageHint } from '../../domain/chat.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { streamToSession } from '../compat/ndjson.ts';
 import { idempotencyOf } from '../idempotency.ts';
 import { closed, sendEvents, sendLines } from '../turn-streams.ts';
 import { acceptTurn, followAccepted, messageText, recordedTurn, sessionName, usageOf } from '../turns.ts';
 
-const askBody = z.object({ message: messageText, conversationId: z.uuid().nullish() });
+const askBody = z.object({
+  message: messageText,
+  conversationId: z.uuid().nullish(),
+  page: pageHint.optional(),
+});
 
 /** Asking: waiting for the recorded answer, or reading it live. */
 export function chatRoutes(app: App, deps: AppDependencies): void {
@@ -23,12 +28,14 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
       },
     },
     async (request, reply) => {
-      const { message, conversationId, sessionId } = request.body;
-      if (sessionId !== undefined) return await streamToSession(deps, request, reply, { message, sessionId });
+      const { message, conversationId, sessionId, page } = request.body;
+      if (sessionId !== undefined) {
+        return await streamToSession(deps, request, reply, { message, sessionId, page });
+      }
       const accepted = await acceptTurn(
         deps,
         request,
-        { message, conversation: conversationId ? { id: conversationId } : 'new' },
+        { message, conversation: conversationId ? { id: conversationId } : 'new', page },
         idempotencyOf(request, 'chat'),
       );
       const turn = await recordedTurn(deps, request, accepted, closed(reply));
@@ -54,11 +61,11 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
       },
     },
     async (request, reply) => {
-      const { message, conversationId } = request.body;
+      const { message, conversationId, page } = request.body;
       const accepted = await acceptTurn(
         deps,
         request,
-        { message, conversation: conversationId ? { id: conversationId } : 'new' },
+        { message, conversation: conversationId ? { id: conversationId } : 'new', page },
         idempotencyOf(request, 'turns'),
       );
       const frames = followAccepted(deps, request, accepted, closed(reply));

@@ -1,5 +1,6 @@
 // An answerer without a language model: it quotes the one or two sentences that fit best (of a short list that fits as
 // a whole, its items), and never invents.
+import { defaultModels } from '../../domain/models.ts';
 import type { EmbeddingProvider } from '../embedding.ts';
 import type {
   Citation,
@@ -64,10 +65,12 @@ export function createExtractiveProvider({
   }
 
   async function* generate({
-    question,
+    question: asked,
+    searched,
     passages,
     signal,
   }: GenerationRequest): AsyncGenerator<GenerationEvent> {
+    const question = searched ?? asked;
     const read = passages.slice(0, passagesRead);
     const sentences = sentencesOf(read);
     const promptTokens = words(question) + read.reduce((total, { text }) => total + words(text), 0);
@@ -100,7 +103,7 @@ export function createExtractiveProvider({
     };
   }
 
-  return { name: 'local', generate };
+  return { name: 'local', defaultModel: defaultModels.local, generate };
 }
 
 function confidenceOf({ evidence }: RankedSentence): number {

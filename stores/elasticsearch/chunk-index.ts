@@ -26,9 +26,12 @@ type BulkItem = { status?: number; error?: { type?: string; reason?: string | nu
 /** The derived index of one embedding space. Every call takes the project first, filters and routes by it. */
 export function createChunkIndex(
   client: Client,
-  options: { prefix: string; space: { model: string; dimensions: number } },
+  options:
+    | { prefix: string; space: { model: string; dimensions: number } }
+    | { name: string; dimensions: number },
 ) {
-  const index = chunkIndexName(options.prefix, options.space);
+  const index = 'name' in options ? options.name : chunkIndexName(options.prefix, options.space);
+  const { dimensions } = 'name' in options ? options : options.space;
 
   async function bulk(
     projectId: string,
@@ -65,7 +68,7 @@ export function createChunkIndex(
       await asProviderError(async () => {
         if (await client.indices.exists({ index })) return;
         await client.indices.create(
-          { index, ...chunkIndexSettings(options.space.dimensions) },
+          { index, ...chunkIndexSettings(dimensions) },
           // Another process may have created it in between.
           { ignore: [400], requestTimeout: timeouts.write },
         );
@@ -261,7 +264,7 @@ export function createChunkIndex(
           ? await client.indices.get({ index, features: ['mappings', 'settings'], flat_settings: true }, wait)
           : {};
         const { mappings, settings } = Object.values(found)[0] ?? {};
-        const expected = chunkIndexSettings(options.space.dimensions).mappings;
+        const expected = chunkIndexSettings(dimensions).mappings;
         return {
           status: health.status,
           exists,

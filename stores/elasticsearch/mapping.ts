@@ -9,6 +9,9 @@ export function chunkIndexName(prefix: string, space: { model: string; dimension
   return `${prefix}-chunks-${model}-${space.dimensions}`;
 }
 
+/** The names of all of them. */
+export const chunkIndexPattern = (prefix: string): string => `${prefix}-chunks-*`;
+
 export function chunkIndexSettings(
   dimensions: number,
 ): Pick<estypes.IndicesCreateRequest, 'settings' | 'mappings'> {

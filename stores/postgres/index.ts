@@ -18,6 +18,7 @@ import { createProjectDeletionStore } from './project-deletions.ts';
 import { createProjectStore } from './projects.ts';
 import { createSessionStore } from './sessions.ts';
 import { createSignInFailureStore } from './sign-in-failures.ts';
+import { createProviderKeyStore } from './provider-keys.ts';
 import { createTurnStore } from './turns.ts';
 import { createUserStore } from './users.ts';
 import { createWorkspaceStore } from './workspaces.ts';
@@ -40,6 +41,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     projectDeletions: createProjectDeletionStore(sql),
     keys: createKeyStore(sql, encryption),
     audit: createAuditStore(sql),
+    providerKeys: createProviderKeyStore(sql, encryption),
     documents: createDocumentStore(sql),
     chunks: createChunkStore(sql),
     embeddings: createEmbeddingStore(sql),

@@ -30,7 +30,7 @@ export type OpenedMail = {
   };
 }[MailTemplate];
 
-const contextOf = (mailId: string) => `mails/${mailId}`;
+export const contextOf = (mailId: string) => `mails/${mailId}`;
 
 /**
  * Writes a mail and its workflow's start, in the caller's transaction. Give the dispatch to `dispatcher.startSoon` after

@@ -1,11 +1,15 @@
 import type { Actor } from '../../domain/accounts.ts';
+import { AppError } from '../../domain/errors.ts';
+import { deleteProjectDispatch, type Dispatch } from '../../domain/flows.ts';
+import { changesEmbedding, withEmbeddingModel } from '../../domain/models.ts';
 import {
   type Project,
+  type ProjectAccess,
   type ProjectRecord,
   type ProjectSettings,
   projectSettings,
 } from '../../domain/projects.ts';
-import { deleteProjectDispatch, type Dispatch } from '../../domain/flows.ts';
+import type { SealedProviderKey } from '../../domain/provider-keys.ts';
 import { insertAudit } from './audit.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
@@ -49,10 +53,18 @@ export function createProjectStore(sql: Sql) {
     },
 
     /** Creates a project of the server's own, or leaves the one with this id as it is. */
+    /** What calling models for the project takes. */
+    async access(projectId: string): Promise<ProjectAccess | undefined> {
+      const [row] = await sql<{ settings: unknown; keys: SealedProviderKey[] }[]>`
+        select p.settings, ${sealedKeys(sql)} as keys from projects p where p.id = ${projectId}`;
+      return row && { projectId, settings: projectSettings.parse(row.settings), keys: row.keys };
+    },
+
+    /** Creates the project, or leaves the one with this id as it is. */
     async create(project: { id: string; name: string; settings: unknown }): Promise<void> {
       await sql`
         insert into projects (id, name, settings)
-        values (${project.id}, ${project.name}, ${asJson(sql, projectSettings.parse(project.settings))})
+        values (${project.id}, ${project.name}, ${asJson(sql, withEmbeddingModel(projectSettings.parse(project.settings)))})
         on conflict (id) do nothing`;
     },
 
@@ -67,7 +79,8 @@ export function createProjectStore(sql: Sql) {
         const projectId = newId();
         const [row] = await tx<Row[]>`
           insert into projects (id, workspace_id, name, settings)
-          values (${projectId}, ${workspaceId}, ${project.name}, ${asJson(tx, project.settings)}) returning ${columns}`;
+          values (${projectId}, ${workspaceId}, ${project.name}, ${asJson(tx, withEmbeddingModel(project.settings))})
+          returning ${columns}`;
         const { name } = project;
         await audit(tx, actor, { id: projectId, workspaceId }, 'project.created', { name });
         await insertKey(tx, projectId, key, actor);
@@ -86,10 +99,11 @@ export function createProjectStore(sql: Sql) {
       actor: Actor,
     ): Promise<ProjectRecord | undefined> {
       return await sql.begin(async (tx) => {
+        const settings = await settledChange(tx, projectId, change.settings ?? {});
         const [row] = await tx<Row[]>`
           update projects set name = coalesce(${change.name ?? null}, name),
             active = coalesce(${change.active ?? null}, active),
-            settings = settings || ${asJson(tx, change.settings ?? {})}
+            settings = settings || ${asJson(tx, settings)}
           where id = ${projectId} and deleted_at is null returning ${columns}`;
         if (!row) return undefined;
         // The names of what changed; values may be texts that the log should not keep.
@@ -139,4 +153,42 @@ async function audit(
     objectId: id,
     details,
   });
+}
+
+/** The encrypted keys of the project `p`, as JSON: they travel with whatever else is asked. */
+export function sealedKeys(sql: Query) {
+  return sql`coalesce((select json_agg(json_build_object(
+    'provider', k.provider, 'secret', k.secret, 'baseUrl', k.base_url))
+    from provider_keys k where k.project_id = p.id), '[]')`;
+}
+
+/**
+ * A change of the embedding space names all of it, and is refused once there are documents: they would no longer be
+ * found. The lock holds back documents that come meanwhile.
+ */
+async function settledChange(
+  tx: Query,
+  projectId: string,
+  change: Partial<ProjectSettings>,
+): Promise<Partial<ProjectSettings>> {
+  if (!changesEmbedding(change)) return change;
+  const [row] = await tx<{ settings: unknown; documents: boolean }[]>`
+    select settings, exists (select 1 from documents where project_id = projects.id) as documents
+    from projects where id = ${projectId} for update`;
+  if (!row) return change;
+  const before = withEmbeddingModel(projectSettings.parse(row.settings));
+  // A part that is not named follows from the one before it.
+  const { embeddingProvider = before.embeddingProvider } = change;
+  const { embeddingModel = embeddingProvider === before.embeddingProvider ? before.embeddingModel : null } =
+    change;
+  const { embeddingDimensions = null } = change;
+  const after = withEmbeddingModel({ ...before, embeddingProvider, embeddingModel, embeddingDimensions });
+  const space = {
+    embeddingProvider: after.embeddingProvider,
+    embeddingModel: after.embeddingModel,
+    embeddingDimensions: after.embeddingDimensions,
+  };
+  const same = Object.entries(space).every(([name, value]) => before[name as keyof typeof space] === value);
+  if (!same && row.documents) throw new AppError('EMBEDDING_IN_USE');
+  return { ...change, ...space };
 }

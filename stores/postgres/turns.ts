@@ -1,12 +1,13 @@
-import type { ClosestDocument, Frame, Source, Turn, TurnStatus } from '../../domain/chat.ts';
+import type { ClosestDocument, Frame, PageHint, Source, Turn, TurnStatus } from '../../domain/chat.ts';
 import { AppError } from '../../domain/errors.ts';
 import { chatTurnDispatch, type Dispatch } from '../../domain/flows.ts';
-import { type ProjectSettings, projectSettings } from '../../domain/projects.ts';
+import { type ProjectAccess, projectSettings } from '../../domain/projects.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
 import { newId } from './ids.ts';
 import { asJson } from './json.ts';
+import { sealedKeys } from './projects.ts';
 import { insertWebhookEvent, insertWebhookEvents } from './webhook-events.ts';
 
 export type TurnStore = ReturnType<typeof createTurnStore>;
@@ -18,6 +19,7 @@ export interface NewTurn {
    * again to see what is answered now, apart from what visitors asked.
    */
   conversation: { id: string } | { sessionId: string } | 'new' | { repeats: string };
+  page?: PageHint | undefined;
 }
 
 export interface AcceptedTurn {
@@ -42,7 +44,25 @@ export interface Draft {
   confidence: number | null;
   promptTokens: number;
   completionTokens: number;
+  /** Why the model itself would not answer, where it said so. */
+  refusal?: string | undefined;
 }
+
+/** A turn as those see it who answer it. */
+export interface TurnToAnswer {
+  status: TurnStatus;
+  question: string;
+  page: PageHint | null;
+  /** What an earlier try of the search has made of the question. */
+  searchQuery: string | null;
+  /** Earlier turns of the conversation that were answered or declined, oldest first. */
+  history: { question: string; reply: string }[];
+  access: ProjectAccess;
+}
+
+/** As many earlier turns, and as much of each, as a prompt could hold. */
+const earlierTurns = 8;
+const earlierLength = 4_000;
 
 export function createTurnStore(sql: Sql) {
   const columns = sql`
@@ -113,10 +133,11 @@ export function createTurnStore(sql: Sql) {
             : null;
         const [[row]] = await Promise.all([
           tx<{ status: TurnStatus }[]>`
-            insert into turns (id, project_id, conversation_id, position, status, question, started_at, repeats)
+            insert into turns (id, project_id, conversation_id, position, status, question, page, started_at, repeats)
             select ${turnId}, ${projectId}, ${conversationId},
               coalesce((select max(position) from turns where conversation_id = ${conversationId}), 0) + 1,
               case when busy then 'queued' else 'running' end, ${turn.message},
+              ${turn.page ? asJson(tx, turn.page) : null}::jsonb,
               case when busy then null else now() end, ${repeats}::uuid
             from (select exists (select 1 from turns
               where conversation_id = ${conversationId} and status in ('queued', 'running')) as busy) as conversation
@@ -165,26 +186,55 @@ export function createTurnStore(sql: Sql) {
       return row;
     },
 
-    /** The turn's question and its project's settings. */
-    async forGeneration(
-      projectId: string,
-      turnId: string,
-    ): Promise<{ status: TurnStatus; question: string; settings: ProjectSettings }> {
-      const [row] = await sql<{ status: TurnStatus; question: string; settings: unknown }[]>`
-        select t.status, t.question, p.settings from turns t join projects p on p.id = t.project_id
+    /** All that answering the turn takes, in one question: what was asked, what came before, and the project's models. */
+    async forGeneration(projectId: string, turnId: string): Promise<TurnToAnswer> {
+      const [row] = await sql<(Omit<TurnToAnswer, 'access'> & ProjectAccess)[]>`
+        select t.status, t.question, t.page,
+          coalesce(t.search_query, (select o.search_query from turns o where o.id = t.repeats)) as search_query,
+          p.id as project_id, p.settings,
+          ${sealedKeys(sql)} as keys,
+          coalesce((select json_agg(json_build_object('question', h.question, 'reply', h.reply) order by h.position)
+            from (select e.position, left(e.question, ${earlierLength}) as question,
+                left(e.reply, ${earlierLength}) as reply
+              from turns e where e.conversation_id = t.conversation_id and e.position < t.position
+                and e.status in ('answered', 'declined')
+              order by e.position desc limit ${earlierTurns}) h), '[]') as history
+        from turns t join projects p on p.id = t.project_id
         where t.project_id = ${projectId} and t.id = ${turnId}`;
       if (!row) throw new Error(`turn ${turnId} does not exist`);
-      return { ...row, settings: projectSettings.parse(row.settings) };
+      const { settings, keys, ...turn } = row;
+      return { ...turn, access: { projectId, settings: projectSettings.parse(settings), keys } };
+    },
+
+    /** Notes what was searched for, where that is not the question as it was asked. */
+    async searchedFor(projectId: string, turnId: string, query: string): Promise<void> {
+      await sql`update turns set search_query = ${query} where project_id = ${projectId} and id = ${turnId}`;
     },
 
     /** Begins the next attempt and returns its number, from 1. */
-    async beginAttempt(projectId: string, turnId: string, provider: string): Promise<number> {
+    async beginAttempt(
+      projectId: string,
+      turnId: string,
+      { provider, model }: { provider: string; model: string },
+    ): Promise<number> {
       const [row] = await sql<{ attempt: number }[]>`
-        insert into turn_attempts (turn_id, project_id, attempt, provider)
+        insert into turn_attempts (turn_id, project_id, attempt, provider, model)
         select ${turnId}, ${projectId},
-          coalesce((select max(attempt) from turn_attempts where turn_id = ${turnId}), 0) + 1, ${provider}
+          coalesce((select max(attempt) from turn_attempts where turn_id = ${turnId}), 0) + 1, ${provider}, ${model}
         returning attempt`;
       return row!.attempt;
+    },
+
+    /** Notes why an attempt gave no answer. */
+    async failAttempt(
+      projectId: string,
+      turnId: string,
+      attempt: number,
+      failure: { code: string; message: string },
+    ): Promise<void> {
+      await sql`
+        update turn_attempts set error_code = ${failure.code}, error_message = ${failure.message}
+        where project_id = ${projectId} and turn_id = ${turnId} and attempt = ${attempt}`;
     },
 
     async saveDraft(projectId: string, turnId: string, attempt: number, draft: Draft): Promise<void> {
@@ -192,7 +242,9 @@ export function createTurnStore(sql: Sql) {
         update turn_attempts set outcome = ${draft.outcome}, reply = ${draft.reply},
           sources = ${asJson(sql, draft.sources)}, closest = ${asJson(sql, draft.closest)},
           confidence = ${draft.confidence}, prompt_tokens = ${draft.promptTokens},
-          completion_tokens = ${draft.completionTokens}
+          completion_tokens = ${draft.completionTokens},
+          error_code = ${draft.refusal === undefined ? null : 'CONTENT_REFUSED'},
+          error_message = ${draft.refusal ?? null}
         where project_id = ${projectId} and turn_id = ${turnId} and attempt = ${attempt}`;
     },
 
@@ -237,6 +289,7 @@ export function createTurnStore(sql: Sql) {
       );
     },
 
+    /** A turn that ran out of time says what went wrong with its last attempt, if something did. */
     async recordFailure(
       projectId: string,
       turnId: string,
@@ -246,7 +299,11 @@ export function createTurnStore(sql: Sql) {
         projectId,
         turnId,
         (tx) => tx`
-          update turns set status = 'failed', error_code = ${failure.code}, error_message = ${failure.message},
+          update turns set status = 'failed', error_code = ${failure.code},
+            error_message = ${failure.message} || case when ${failure.code} = 'TURN_DEADLINE' then coalesce(
+              (select ' The last attempt: ' || a.error_message from turn_attempts a
+                where a.turn_id = ${turnId} and a.error_message is not null
+                order by a.attempt desc limit 1), '') else '' end,
             finished_at = now()
           where project_id = ${projectId} and id = ${turnId} and status = 'running'`,
       );

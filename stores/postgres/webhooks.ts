@@ -23,7 +23,7 @@ export interface OutgoingDelivery {
 
 /** As Standard Webhooks writes secrets: 24 to 64 random bytes after a prefix. */
 const newSecret = () => `whsec_${randomBytes(32).toString('base64')}`;
-const contextOf = (webhookId: string) => `webhooks/${webhookId}`;
+export const contextOf = (webhookId: string) => `webhooks/${webhookId}`;
 
 export function createWebhookStore(sql: Sql, encryption: Encryption) {
   const columns = sql`id, url, events, enabled, disabled_reason, created_at`;

@@ -2,11 +2,11 @@ import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { readConfig } from '../../config.ts';
 import { type Activities, createActivities } from '../../activities/index.ts';
 import { createLogger } from '../../logging.ts';
+import { providersFrom } from '../../providers/from-config.ts';
 import { createLocalEmbedder } from '../../providers/local/embedder.ts';
-import { createExtractiveProvider } from '../../providers/local/extractive.ts';
 import { createMailTransport } from '../../providers/mail/index.ts';
 import { createRetriever } from '../../retrieval/retriever.ts';
-import { createChunkIndex } from '../../stores/elasticsearch/chunk-index.ts';
+import { createSpaces } from '../../retrieval/spaces.ts';
 import { connectElasticsearch } from '../../stores/elasticsearch/client.ts';
 import { createDispatcher } from '../../temporal/dispatcher.ts';
 import type { TestEnvironment } from './environment.ts';
@@ -22,9 +22,12 @@ export function wireActivities(
   const { stores, temporal } = environment;
   const logger = createLogger({ name: 'test', level: 'silent' });
   const embeddings = createLocalEmbedder({ modelDir: readConfig().embeddingModelDir, threads: 1 });
-  const index = createChunkIndex(connectElasticsearch(options.elasticsearchUrl, {}), {
+  const providers = providersFrom(environment.config, embeddings);
+  const spaces = createSpaces({
+    client: connectElasticsearch(options.elasticsearchUrl, {}),
     prefix: environment.indexPrefix,
-    space: embeddings,
+    providers,
+    projects: stores.projects,
   });
   const dispatcher = createDispatcher({ client: temporal, dispatches: stores.dispatches, logger });
   const { smtpUrl } = options;
@@ -33,10 +36,9 @@ export function wireActivities(
   );
   const activities = createActivities({
     stores,
-    index,
-    embeddings,
-    retriever: createRetriever({ embeddings, index, chunks: stores.chunks }),
-    generation: { local: createExtractiveProvider({ embeddings }) },
+    spaces,
+    retriever: createRetriever({ spaces, chunks: stores.chunks }),
+    providers,
     dispatcher,
     mailTransport,
     safeFetch: fetch,

@@ -1,0 +1,113 @@
+// The models that a project can choose: who runs them, and what vector space an embedding model has.
+import { z } from 'zod';
+import { AppError } from './errors.ts';
+
+export const modelProviders = ['groq', 'openai', 'gemini', 'ollama', 'local'] as const;
+export type ModelProvider = (typeof modelProviders)[number];
+
+export const embeddingProviders = ['local', 'openai', 'gemini', 'ollama'] as const;
+export type EmbeddingProviderName = (typeof embeddingProviders)[number];
+
+/** Whose own key a project can bring: everyone but `local`, which needs none. */
+export const keyedProviders = ['openai', 'groq', 'ollama', 'gemini'] as const;
+export type KeyedProvider = (typeof keyedProviders)[number];
+
+/** Used where a project names no model. */
+export const defaultModels: Readonly<Record<ModelProvider, string>> = {
+  local: 'extractive',
+  openai: 'gpt-4o-mini',
+  groq: 'llama-3.3-70b-versatile',
+  ollama: 'llama3.2',
+  gemini: 'gemini-2.5-flash',
+};
+
+/** A vector space: vectors of different models or sizes are never compared. */
+export interface EmbeddingModel {
+  provider: EmbeddingProviderName;
+  model: string;
+  dimensions: number;
+}
+
+/** Groq has no embeddings; its projects use Google's. */
+const embeddingProviderOf: Readonly<Record<ModelProvider, EmbeddingProviderName>> = {
+  local: 'local',
+  openai: 'openai',
+  groq: 'gemini',
+  ollama: 'ollama',
+  gemini: 'gemini',
+};
+
+const defaultEmbeddingModels: Readonly<Record<EmbeddingProviderName, string>> = {
+  local: 'all-minilm-l6-v2-q',
+  openai: 'text-embedding-3-small',
+  gemini: 'gemini-embedding-001',
+  ollama: 'nomic-embed-text',
+};
+
+/** Sizes that the models give, or are asked for where they can give several. */
+const knownDimensions: Readonly<Record<string, number>> = {
+  'all-minilm-l6-v2-q': 384,
+  'text-embedding-3-small': 1536,
+  'text-embedding-3-large': 3072,
+  'text-embedding-ada-002': 1536,
+  'gemini-embedding-001': 768,
+  'text-embedding-004': 768,
+  'nomic-embed-text': 768,
+  'mxbai-embed-large': 1024,
+  'all-minilm': 384,
+  'bge-m3': 1024,
+};
+
+/** What Elasticsearch can hold in one vector. */
+const mostDimensions = 4096;
+
+/** The fields of a project's settings that choose models, beside the first provider and its model. */
+export const modelSettings = {
+  /** Tried in turn when `provider` fails; each begins an answer of its own. */
+  fallbacks: z
+    .array(z.object({ provider: z.enum(modelProviders), model: z.string().trim().max(200).default('') }))
+    .max(4)
+    .default([]),
+  /**
+   * The space of the project's vectors. Set once, when the project is created: documents that were embedded in another
+   * space would no longer be found.
+   */
+  embeddingProvider: z.enum(embeddingProviders).nullable().default(null),
+  embeddingModel: z.string().trim().min(1).max(200).nullable().default(null),
+  embeddingDimensions: z.number().int().min(1).max(mostDimensions).nullable().default(null),
+};
+
+interface EmbeddingSettings {
+  provider: ModelProvider;
+  embeddingProvider: EmbeddingProviderName | null;
+  embeddingModel: string | null;
+  embeddingDimensions: number | null;
+}
+
+/** The embedding model of a project. Throws INVALID_REQUEST where a model's size is neither known nor given. */
+export function embeddingModelOf(settings: EmbeddingSettings): EmbeddingModel {
+  const provider = settings.embeddingProvider ?? embeddingProviderOf[settings.provider];
+  const model = settings.embeddingModel ?? defaultEmbeddingModels[provider];
+  const dimensions = settings.embeddingDimensions ?? knownDimensions[model];
+  if (dimensions === undefined) {
+    const message = `Set embeddingDimensions: how many numbers a vector of ${model} has.`;
+    throw new AppError('INVALID_REQUEST', { message });
+  }
+  return { provider, model, dimensions };
+}
+
+/** Settings with their embedding space written out, so that a later change of `provider` does not change it. */
+export function withEmbeddingModel<T extends EmbeddingSettings>(settings: T): T {
+  const { provider, model, dimensions } = embeddingModelOf(settings);
+  return {
+    ...settings,
+    embeddingProvider: provider,
+    embeddingModel: model,
+    embeddingDimensions: dimensions,
+  };
+}
+
+export const changesEmbedding = (change: Partial<EmbeddingSettings>): boolean =>
+  change.embeddingProvider !== undefined ||
+  change.embeddingModel !== undefined ||
+  change.embeddingDimensions !== undefined;

@@ -1,0 +1,280 @@
+// An answer out of a language model: shown only numbered sources, checked against them sentence by sentence, declined
+// where they do not carry it.
+import { randomBytes } from 'node:crypto';
+import { claimsOf, type Evidence, evidenceOf, numbersAgree, supportFor } from '../domain/grounding.ts';
+import { addressesTheAssistant } from '../domain/injection.ts';
+import { createOutputFilter, repeats } from '../domain/output.ts';
+import { noAnswer, promptFor, smallTalk, sourcesThatFit } from '../domain/prompt.ts';
+import type { ChatModel } from './chat-model.ts';
+import type {
+  Citation,
+  GenerationEvent,
+  GenerationProvider,
+  GenerationRequest,
+  Passage,
+} from './generation.ts';
+import { rewriteWith } from './rewriting.ts';
+
+/** Of an answer at least this share must be supported, where the project says nothing else. */
+const leastGrounded = 0.4;
+/** Short sentences ("Yes, we do.") say nothing that the next one does not. */
+const shortClaim = 30;
+/** A sentence in other words, or in another language, than its source: how near their vectors are. */
+const leastSimilarity = 0.6;
+/** Greetings are short; what is longer is a question, and needs sources. */
+const smallTalkQuestion = 60;
+const smallTalkReply = 300;
+
+/** Cosine of a text with each of the others, by the project's embeddings. Throws what they throw. */
+export type Similarity = (text: string, others: readonly string[], signal: AbortSignal) => Promise<number[]>;
+
+export function createGroundedProvider(
+  model: ChatModel,
+  { similarity }: { similarity?: Similarity | undefined } = {},
+): GenerationProvider {
+  async function* generate(request: GenerationRequest): AsyncGenerator<GenerationEvent> {
+    const { signal, settings, question } = request;
+    const checked = checkable(request.passages);
+    const citations: Citation[] = [];
+    const text = { of: (passage: Passage) => `${passage.title}\n${passage.text}` };
+
+    /** The quote that carries the claim, or undefined. */
+    async function support(claim: string, { passage, evidence }: Checked): Promise<Citation | undefined> {
+      const quote = supportFor(claim, evidence) ?? (await supportByMeaning(claim, evidence));
+      return quote === undefined ? undefined : { chunkId: passage.chunkId, quote };
+    }
+    async function supportByMeaning(claim: string, evidence: Evidence): Promise<string | undefined> {
+      if (!similarity || evidence.units.length === 0 || !numbersAgree(claim, evidence)) return undefined;
+      const quotes = evidence.units.map(({ quote }) => quote);
+      // Without it the citation is dropped, which errs on the safe side.
+      const cosines = await similarity(claim, quotes, signal).catch((): number[] => []);
+      const best = cosines.indexOf(Math.max(...cosines));
+      return (cosines[best] ?? 0) >= leastSimilarity ? quotes[best] : undefined;
+    }
+    function numberOf(citation: Citation): number {
+      const known = citations.findIndex(
+        ({ chunkId, quote }) => chunkId === citation.chunkId && quote === citation.quote,
+      );
+      return known >= 0 ? known + 1 : citations.push(citation);
+    }
+
+    const filter = createOutputFilter({
+      allowsLink: linkRule(
+        settings.siteUrl,
+        checked.map(({ passage }) => text.of(passage)),
+      ),
+      async cite(numbers, before) {
+        const claim = claimsOf(before).at(-1)?.text;
+        if (!claim) return [];
+        const given: number[] = [];
+        for (const source of numbers.map((number) => checked[number - 1])) {
+          const citation = source && (await support(claim, source));
+          if (citation) given.push(numberOf(citation));
+        }
+        return [...new Set(given)];
+      },
+    });
+
+    const nonce = randomBytes(4).toString('hex');
+    const messages = promptFor({
+      settings,
+      question,
+      nonce,
+      page: request.page,
+      history: request.history ?? [],
+      tools: (request.tools?.length ?? 0) > 0,
+      sources: checked.map(({ passage, shown }) => ({
+        title: passage.title,
+        heading: passage.headingPath.join(' › '),
+        text: shown,
+      })),
+    });
+    const results = request.toolResults ?? [];
+    const events = model.stream({
+      model: settings.model || model.defaultModel,
+      messages: [...messages, ...results.map((one) => ({ role: 'tool' as const, ...one }))],
+      temperature: settings.temperature,
+      maxOutputTokens: settings.maxOutputTokens,
+      tools: request.tools ?? [],
+      signal,
+    });
+
+    const opening = createOpening();
+    let tools = 0;
+    for await (const event of events) {
+      if (event.type === 'text') {
+        const known = opening.push(event.text);
+        const out = known && opening.kind === 'answer' ? await filter.push(known) : '';
+        if (out) yield { type: 'token', text: out };
+      } else if (event.type === 'tool_call') {
+        tools += 1;
+        yield event;
+      } else {
+        const { usage, refusal } = event;
+        const finish = (
+          outcome: 'answered' | 'declined',
+          confidence: number | null,
+          cited: Citation[] = [],
+        ) => ({
+          type: 'finish' as const,
+          outcome,
+          confidence,
+          citations: cited,
+          usage,
+          ...(refusal ? { refusal } : {}),
+        });
+        const rest = opening.end();
+        if (event.reason === 'refused' || opening.kind === 'declined') {
+          yield finish('declined', refusal ? null : 0);
+          return;
+        }
+        if (opening.kind === 'small talk') {
+          const reply = smallTalkOf(rest, request);
+          if (reply) yield { type: 'token', text: reply };
+          yield reply ? finish('answered', null) : finish('declined', 0);
+          return;
+        }
+        const out = (rest ? await filter.push(rest) : '') + (await filter.end());
+        if (out) yield { type: 'token', text: out };
+        if (filter.text === '' && tools > 0) {
+          yield finish('answered', null);
+          return;
+        }
+        const answer = filter.text;
+        const confidence = await grounding(answer);
+        const told = answer.includes(noAnswer) || repeats(answer, messages[0]!.text);
+        const least = settings.confidenceThreshold ?? leastGrounded;
+        yield answer === '' || told || confidence < least
+          ? finish('declined', told ? 0 : confidence)
+          : finish('answered', confidence, citations);
+        return;
+      }
+    }
+
+    /** The share of the answer that is supported, by length. Sentences without a marker may be supported all the same. */
+    async function grounding(answer: string): Promise<number> {
+      const claims = claimsOf(answer).filter(({ text }) => text.length >= shortClaim);
+      const all = claims.length > 0 ? claims : claimsOf(answer);
+      let supported = 0;
+      let total = 0;
+      const evident = results.map(({ result }) => evidenceOf({ title: '', headingPath: [], text: result }));
+      for (const { text, span } of all) {
+        total += text.length;
+        const after = answer.slice(span.end, span.end + 5);
+        if (/\[\d+\]/.test(answer.slice(span.start, span.end)) || /^\s?\[\d+\]/.test(after)) {
+          supported += text.length;
+        } else if (evident.some((evidence) => supportFor(text, evidence) !== undefined)) {
+          supported += text.length;
+        } else {
+          const [source] = checked.flatMap(({ passage, evidence }) => {
+            const quote = supportFor(text, evidence);
+            return quote === undefined ? [] : [{ chunkId: passage.chunkId, quote }];
+          });
+          if (!source) continue;
+          numberOf(source);
+          supported += text.length;
+        }
+      }
+      return total > 0 ? supported / total : 0;
+    }
+  }
+
+  return {
+    name: model.name,
+    defaultModel: model.defaultModel,
+    generate,
+    rewrite: (request) => rewriteWith(model, request),
+  };
+}
+
+interface Checked {
+  passage: Passage;
+  evidence: Evidence;
+  /** The passage without what addresses the assistant. */
+  shown: string;
+}
+
+function checkable(passages: readonly Passage[]): Checked[] {
+  const all = passages.map((passage) => {
+    const evidence = evidenceOf(passage);
+    return { passage, evidence, shown: withoutInstructions(passage.text) };
+  });
+  return all.slice(
+    0,
+    sourcesThatFit(
+      all.map(({ passage, shown }) => ({
+        title: passage.title,
+        heading: passage.headingPath.join(' › '),
+        text: shown,
+      })),
+    ),
+  );
+}
+
+function withoutInstructions(text: string): string {
+  return claimsOf(text)
+    .filter(({ text: sentence }) => addressesTheAssistant(sentence))
+    .reduceRight((kept, { span }) => kept.slice(0, span.start) + kept.slice(span.end), text);
+}
+
+/** Links of the site itself, without anything added, and those that stand in the sources as they are. */
+function linkRule(siteUrl: string, sources: readonly string[]): (url: string) => boolean {
+  const site = URL.canParse(siteUrl) ? new URL(siteUrl).host.replace(/^www\./, '') : undefined;
+  return (url) => {
+    const bare = url.replace(/^https?:\/\//i, '').replace(/\/$/, '');
+    if (/^(?:mailto|tel):/i.test(url))
+      return sources.some((source) => source.includes(url.replace(/^\w+:/, '')));
+    const standsInSource = sources.some((source) => {
+      const at = source.indexOf(bare);
+      // Not as the beginning of a longer address, or the end of one.
+      return at >= 0 && !/[\w%&=?/#-]/.test(source.slice(at + bare.length).replace(/^\//, '')[0] ?? ' ');
+    });
+    if (standsInSource) return true;
+    const full = /^https?:\/\//i.test(url) ? url : `https://${url}`;
+    if (!site || !URL.canParse(full)) return false;
+    const { host, search, hash, username } = new URL(full);
+    return host.replace(/^www\./, '') === site && search === '' && hash === '' && username === '';
+  };
+}
+
+/** Finds out from the first words whether an answer comes, or one of the two words that stand for something else. */
+function createOpening() {
+  let kind: 'unknown' | 'answer' | 'declined' | 'small talk' = 'unknown';
+  let held = '';
+  return {
+    get kind() {
+      return kind;
+    },
+    /** What is known to be answer by now. */
+    push(text: string): string {
+      if (kind === 'answer') return text;
+      held += text;
+      if (kind !== 'unknown') return '';
+      const begun = held.trimStart().replace(/^["'`*]+/, '');
+      if (begun.startsWith(noAnswer)) kind = 'declined';
+      else if (begun.startsWith(smallTalk)) kind = 'small talk';
+      else if (!noAnswer.startsWith(begun) && !smallTalk.startsWith(begun)) {
+        kind = 'answer';
+        return held;
+      }
+      return '';
+    },
+    end(): string {
+      if (kind === 'unknown') kind = 'answer';
+      else if (kind === 'answer') return '';
+      return held;
+    },
+  };
+}
+
+/** A reply to a greeting: short, without links, and only where the visitor did not ask for more. */
+function smallTalkOf(text: string, { question, settings }: GenerationRequest): string {
+  const reply = text.replace(/^[\s"'`*]*SMALL_TALK[\s:.*"'`–—-]*/, '').trim();
+  const tooMuch =
+    question.length > smallTalkQuestion ||
+    reply.length > smallTalkReply ||
+    addressesTheAssistant(question) ||
+    /https?:|www\.|[<>[\]]|\d{3}/.test(reply) ||
+    (settings.systemPrompt !== '' && repeats(reply, settings.systemPrompt));
+  return tooMuch ? '' : reply;
+}
