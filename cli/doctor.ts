@@ -128,9 +128,18 @@ async function onElasticsearch(config: Config, { deep }: { deep: boolean }): Pro
     const sql = connect(config.DATABASE_URL);
     try {
       const remedy = 'Both PostgreSQL and Elasticsearch are needed to compare them';
-      const contents = await attempt('Index contents', remedy, () =>
-        checkIndexContents(createDiagnosticsStore(sql), index, { deep, settleMs: 2_000 }),
-      );
+      const contents = await attempt('Index contents', remedy, async () => {
+        const findings: Finding[] = [];
+        for (const space of await createDiagnosticsStore(sql).spaces()) {
+          const one = createChunkIndex(client, { prefix: config.ELASTICSEARCH_INDEX_PREFIX, space });
+          // All but the bundled model's are made when a project first uses them.
+          if (space.model !== localEmbeddingSpace.model) await one.ensure();
+          const options = { deep, settleMs: 2_000 };
+          const found = await checkIndexContents(createDiagnosticsStore(sql, space), one, options);
+          findings.push(...found);
+        }
+        return findings;
+      });
       return [...server, ...contents];
     } finally {
       await sql.end({ timeout: 1 });

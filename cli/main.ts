@@ -1,18 +1,20 @@
 // The operator's commands.
 import { parseArgs } from 'node:util';
-import { type Config, required } from '../config.ts';
+import { type Config, encryptionKeys, required } from '../config.ts';
 import { keyKinds } from '../domain/auth.ts';
-import { localEmbeddingSpace } from '../providers/local/embedder.ts';
-import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
+import { createEncryption } from '../encryption.ts';
+import { type ChunkIndex, createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
-import { createDiagnosticsStore } from '../stores/postgres/diagnostics.ts';
+import { createDiagnosticsStore, type DiagnosticsStore } from '../stores/postgres/diagnostics.ts';
+import { secretSources } from '../stores/postgres/secrets.ts';
 import { importKey, setPlatformAdmin } from './accounts.ts';
 import { diagnose, line } from './doctor.ts';
 import { loadConfig } from './environment.ts';
 import { count, fail, type Finding, reasonOf } from './finding.ts';
 import { progressLine } from './progress.ts';
 import { rebuildIndex } from './rebuild-index.ts';
+import { rotateEncryption } from './rotate-encryption.ts';
 
 const usage = `frontdesk <command>
 
@@ -32,6 +34,9 @@ const usage = `frontdesk <command>
                   Makes the key on standard input a key of the project, whatever it looks like: those who have a key of
                   another system go on using it.
     --kind KIND   ordinary (default), publishable or secret.
+
+  rotate-encryption   Encrypts secrets at rest again with the first of ENCRYPTION_KEYS. Put a new key in front, restart
+                      the processes, run this, and then take the old key away.
 
 The servers' addresses come from the environment, from .env, or from the \`npm start\` that runs from this folder.
 `;
@@ -56,6 +61,7 @@ else if (command === 'doctor') await doctor(...argumentsOf([]));
 else if (command === 'rebuild-index') await rebuild(...argumentsOf([]));
 else if (command === 'admin') await admin(...argumentsOf(['the address of a user']));
 else if (command === 'import-key') await importProjectKey(...argumentsOf(["the project's id"]));
+else if (command === 'rotate-encryption') await rotate(...argumentsOf([]));
 else misused(command ? `There is no command ${command}.` : 'Name a command.');
 
 /** As many arguments as there are names. */
@@ -102,34 +108,13 @@ async function doctor(): Promise<void> {
 
 async function rebuild(): Promise<void> {
   const config = read(loadConfig);
-  const { sql, client, diagnostics, index } = read(() => connect(config));
-  const progress = progressLine(process.stderr, Date.now);
+  const { sql, client } = read(() => connect(config));
   try {
-    const options = { drop: values.drop, onProgress: progress.show };
-    const { model } = localEmbeddingSpace;
-    const rebuilt = await rebuildIndex({ diagnostics, index, model }, options);
-    progress.finish();
-    const { total, written, removed } = rebuilt;
-    console.log(
-      `${index.name}: ${count(total, 'chunk')}, ${written.toLocaleString('en')} written, ${removed.toLocaleString('en')} removed.`,
-    );
-    if (rebuilt.ingestingAtDrop > 0) {
-      console.log(
-        `In ingestion when the index was removed: ${count(rebuilt.ingestingAtDrop, 'document')}. Run ` +
-          '`frontdesk rebuild-index` again once they are ready.',
-      );
-    }
-    if (rebuilt.withoutEmbedding > 0) {
-      const documents = [...rebuilt.documentsWithoutEmbedding];
-      const names = documents.slice(0, 10).join(', ') + (documents.length > 10 ? ', …' : '');
-      console.error(
-        `Left out for want of a ${model} embedding: ${count(rebuilt.withoutEmbedding, 'chunk')} of ` +
-          `${count(documents.length, 'document')}. Upload again: ${names}`,
-      );
-      process.exitCode = 1;
+    for (const space of await createDiagnosticsStore(sql).spaces()) {
+      const index = createChunkIndex(client, { prefix: config.ELASTICSEARCH_INDEX_PREFIX, space });
+      await rebuildSpace(createDiagnosticsStore(sql, space), index, space.model);
     }
   } catch (error) {
-    progress.finish();
     console.error(
       `${reasonOf(error)}\nWhat was done stays: run the command again, without --drop, to go on.`,
     );
@@ -139,17 +124,59 @@ async function rebuild(): Promise<void> {
   }
 }
 
+async function rebuildSpace(diagnostics: DiagnosticsStore, index: ChunkIndex, model: string): Promise<void> {
+  const progress = progressLine(process.stderr, Date.now);
+  const options = { drop: values.drop, onProgress: progress.show };
+  const rebuilt = await rebuildIndex({ diagnostics, index, model }, options).finally(() => progress.finish());
+  const { total, written, removed } = rebuilt;
+  console.log(
+    `${index.name}: ${count(total, 'chunk')}, ${written.toLocaleString('en')} written, ${removed.toLocaleString('en')} removed.`,
+  );
+  if (rebuilt.ingestingAtDrop > 0) {
+    console.log(
+      `In ingestion when the index was removed: ${count(rebuilt.ingestingAtDrop, 'document')}. Run ` +
+        '`frontdesk rebuild-index` again once they are ready.',
+    );
+  }
+  if (rebuilt.withoutEmbedding > 0) {
+    const documents = [...rebuilt.documentsWithoutEmbedding];
+    const names = documents.slice(0, 10).join(', ') + (documents.length > 10 ? ', …' : '');
+    console.error(
+      `Left out for want of a ${model} embedding: ${count(rebuilt.withoutEmbedding, 'chunk')} of ` +
+        `${count(documents.length, 'document')}. Upload again: ${names}`,
+    );
+    process.exitCode = 1;
+  }
+}
+
+async function rotate(): Promise<void> {
+  const config = read(loadConfig);
+  const encryption = createEncryption(read(() => encryptionKeys(config)));
+  const sql = read(() => postgresOf(config, 'frontdesk-rotate-encryption'));
+  try {
+    for (const { name, total, rotated, failures } of await rotateEncryption(encryption, secretSources(sql))) {
+      console.log(`${name}: ${total.toLocaleString('en')}, ${rotated.toLocaleString('en')} encrypted again.`);
+      for (const failure of failures) console.error(`${name}: ${failure}`);
+      if (failures.length > 0) process.exitCode = 1;
+    }
+  } catch (error) {
+    console.error(reasonOf(error));
+    process.exitCode = 1;
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+function postgresOf(config: Config, applicationName: string) {
+  return connectPostgres(required(config, 'DATABASE_URL'), { poolSize: 4, applicationName });
+}
+
 function connect(config: Config) {
-  const sql = connectPostgres(required(config, 'DATABASE_URL'), {
-    poolSize: 4,
-    applicationName: 'frontdesk-rebuild-index',
-  });
+  const sql = postgresOf(config, 'frontdesk-rebuild-index');
   const client = connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), {
     apiKey: config.ELASTICSEARCH_API_KEY,
   });
-  const prefix = config.ELASTICSEARCH_INDEX_PREFIX;
-  const index = createChunkIndex(client, { prefix, space: localEmbeddingSpace });
-  return { sql, client, diagnostics: createDiagnosticsStore(sql), index };
+  return { sql, client };
 }
 
 /** What cannot be read is the caller's to mend: says so, and ends with 2. */

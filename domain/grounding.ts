@@ -34,7 +34,7 @@ export function evidenceOf(passage: {
   return {
     units: kept.map((quote) => ({ quote, words: stems(plainText(quote)) })),
     context: stems(above),
-    numbers: new Set([above, ...kept].flatMap(numbers)),
+    numbers: new Set([above, ...kept].flatMap(numbersIn)),
   };
 }
 
@@ -58,7 +58,7 @@ export function supportFor(claim: string, evidence: Evidence): string | undefine
 
 /** Whether every number of the claim stands in the passage. Words may be put differently; a price may not. */
 export function numbersAgree(claim: string, evidence: Evidence): boolean {
-  return numbers(claim).every((number) => evidence.numbers.has(number));
+  return numbersIn(claim).every((number) => evidence.numbers.has(number));
 }
 
 /** The sentences of an answer, without its markers, each with where it stands. */
@@ -92,7 +92,7 @@ function stems(text: string): Set<string> {
 }
 
 /** "1,000.50", "1.000,50" and "1000.5" are one number; "2–3" are two. */
-function numbers(text: string): string[] {
+export function numbersIn(text: string): string[] {
   return (text.match(/\d+(?:[.,'’\u00a0\u202f]\d+)*/g) ?? []).map((number) => {
     const grouped = number.replaceAll(/[.,'’\u00a0\u202f](?=\d{3}(?!\d))/g, '');
     return grouped.replace(/[.,](\d*?)0*$/, (_, decimals: string) => (decimals ? `.${decimals}` : ''));

@@ -37,8 +37,15 @@ const embeddingProviderOf: Readonly<Record<ModelProvider, EmbeddingProviderName>
   gemini: 'gemini',
 };
 
+/** The bundled model: no key, no network. */
+export const localEmbeddingModel = {
+  provider: 'local',
+  model: 'all-minilm-l6-v2-q',
+  dimensions: 384,
+} as const satisfies EmbeddingModel;
+
 const defaultEmbeddingModels: Readonly<Record<EmbeddingProviderName, string>> = {
-  local: 'all-minilm-l6-v2-q',
+  local: localEmbeddingModel.model,
   openai: 'text-embedding-3-small',
   gemini: 'gemini-embedding-001',
   ollama: 'nomic-embed-text',
@@ -46,7 +53,7 @@ const defaultEmbeddingModels: Readonly<Record<EmbeddingProviderName, string>> = 
 
 /** Sizes that the models give, or are asked for where they can give several. */
 const knownDimensions: Readonly<Record<string, number>> = {
-  'all-minilm-l6-v2-q': 384,
+  [localEmbeddingModel.model]: localEmbeddingModel.dimensions,
   'text-embedding-3-small': 1536,
   'text-embedding-3-large': 3072,
   'text-embedding-ada-002': 1536,

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ProviderError } from '../../domain/errors.ts';
+import { localEmbeddingModel } from '../../domain/models.ts';
 import type { EmbeddingProvider, EmbeddingPurpose } from '../embedding.ts';
 
 export type EmbedderRequest = { type: 'embed'; text: string } | { type: 'close' };
@@ -35,7 +36,10 @@ interface Thread {
 }
 
 /** The vector space, for those who prepare an index without running the model. */
-export const localEmbeddingSpace = { model: 'all-minilm-l6-v2-q', dimensions: 384 } as const;
+export const localEmbeddingSpace = {
+  model: localEmbeddingModel.model,
+  dimensions: localEmbeddingModel.dimensions,
+} as const;
 
 const name = 'local embeddings';
 const modelFiles = ['model.onnx', 'tokenizer.json'];

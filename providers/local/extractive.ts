@@ -29,7 +29,7 @@ const cachedSentences = 20_000;
 
 /**
  * The `local` provider: quotes, with one citation a sentence; declines where the evidence is too weak.
- * `settings` have no meaning to it. Throws what `embeddings` throws.
+ * Of `settings` only the threshold means something to it. Throws what `embeddings` throws.
  */
 export function createExtractiveProvider({
   embeddings,
@@ -68,6 +68,7 @@ export function createExtractiveProvider({
     question: asked,
     searched,
     passages,
+    settings,
     signal,
   }: GenerationRequest): AsyncGenerator<GenerationEvent> {
     const question = searched ?? asked;
@@ -86,7 +87,8 @@ export function createExtractiveProvider({
       }
     }
     const confidence = ranked[0] ? confidenceOf(ranked[0]) : 0;
-    const chosen = choose(ranked);
+    // The project's threshold, or what the sentences need anyway.
+    const chosen = confidence >= (settings.confidenceThreshold ?? 0) ? choose(ranked) : [];
     const answer = join(chosen);
     for (const text of answer.match(/\S+\s*/g) ?? []) {
       if (signal.aborted) return;

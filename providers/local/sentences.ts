@@ -1,6 +1,8 @@
 // Which sentences of the passages answer a question: what they are, and how strongly each speaks for itself.
+import { numbersIn } from '../../domain/grounding.ts';
 import { type Block, blocks, plainText, units } from '../../domain/markdown.ts';
 import type { Passage } from '../generation.ts';
+import { askedBy, doubt } from './doubts.ts';
 
 export interface Sentence {
   passage: Passage;
@@ -131,15 +133,25 @@ export function rankSentences(
     weights.set(stem, Math.log(1 + sentences.length / (1 + frequency)));
   }
   const total = sum(weights.values());
+  const asked = askedBy(question.text);
+  const places = new Map(
+    [...new Set(sentences.map(({ passage }) => passage))].map((passage) => [passage, placeOf(passage)]),
+  );
   return sentences
     .map((sentence, at) => {
       const cosine = dot(question.vector, vectors[at]!);
       const shared = [...weights].filter(([stem]) => stems[at]!.has(stem)).map(([, weight]) => weight);
       const overlap = total > 0 ? sum(shared) / total : 0;
-      const evidence = cosine + overlapWeight * overlap - rankPenalty * sentence.rank;
+      const against = doubt(asked, sentence.shown, places.get(sentence.passage)!);
+      const evidence = cosine + overlapWeight * overlap - rankPenalty * sentence.rank - against;
       return { ...sentence, cosine, overlap, evidence };
     })
     .sort((a, b) => b.evidence - a.evidence);
+}
+
+function placeOf({ title, headingPath, text }: Passage) {
+  const all = [title, ...headingPath, text].join('\n');
+  return { numbers: new Set(numbersIn(all)), stems: wordStems(all) };
 }
 
 function sum(values: Iterable<number>): number {

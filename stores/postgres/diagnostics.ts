@@ -1,9 +1,12 @@
 import { overdue, turn } from '../../domain/deadlines.ts';
+import { type EmbeddingModel, localEmbeddingModel } from '../../domain/models.ts';
 import { isUuid, type Sql } from './client.ts';
 import { fromBytes } from './embeddings.ts';
 
 /** What an operator's commands ask of PostgreSQL, over all projects: like the sweeps, they serve no one tenant. */
 export type DiagnosticsStore = ReturnType<typeof createDiagnosticsStore>;
+
+export type EmbeddingSpace = Pick<EmbeddingModel, 'model' | 'dimensions'>;
 
 export interface ChunkRef {
   id: string;
@@ -33,12 +36,22 @@ export interface Waiting {
   oldestSeconds: number;
 }
 
+/** What a project's settings say of its space (domain/models.ts); those of before there was a choice say nothing. */
+const modelOf = (sql: Sql) => sql`coalesce(p.settings->>'embeddingModel', ${localEmbeddingModel.model})`;
+const dimensionsOf = (sql: Sql) =>
+  sql`coalesce((p.settings->>'embeddingDimensions')::int, ${localEmbeddingModel.dimensions})`;
+
 /** Comes before every chunk in the order of their ids. */
 export const beforeAllChunks = '00000000-0000-0000-0000-000000000000';
 
-export function createDiagnosticsStore(sql: Sql) {
+/** `space`: only what belongs to projects of that embedding space; all where absent. */
+export function createDiagnosticsStore(sql: Sql, space?: EmbeddingSpace) {
+  const ofSpace = space
+    ? sql`and exists (select 1 from projects p where p.id = d.project_id
+        and ${modelOf(sql)} = ${space.model} and ${dimensionsOf(sql)} = ${space.dimensions})`
+    : sql``;
   const live = sql`
-    documents d on d.id = c.document_id and d.current_version = c.version and d.deleted_at is null`;
+    documents d on d.id = c.document_id and d.current_version = c.version and d.deleted_at is null ${ofSpace}`;
 
   return {
     /** The server's version: as a number (180004) and as text (18.4). */
@@ -56,6 +69,14 @@ export function createDiagnosticsStore(sql: Sql) {
       if (!table!.exists) return [];
       const rows = await sql<{ name: string }[]>`select name from migrations order by name`;
       return rows.map((row) => row.name);
+    },
+
+    /** The embedding spaces of all projects, the bundled model's first. */
+    async spaces(): Promise<EmbeddingSpace[]> {
+      const rows = await sql<EmbeddingSpace[]>`
+        select distinct ${modelOf(sql)} as model, ${dimensionsOf(sql)} as dimensions from projects p order by 1, 2`;
+      const others = rows.filter(({ model }) => model !== localEmbeddingModel.model);
+      return [localEmbeddingModel, ...others];
     },
 
     /** Workflow starts that Temporal has not taken yet. */
@@ -107,7 +128,7 @@ export function createDiagnosticsStore(sql: Sql) {
       const [row] = await sql<{ count: number }[]>`
         select count(*)::int as count from document_versions v
         join documents d on d.id = v.document_id and d.deleted_at is null
-        where v.status in ('queued', 'processing')`;
+        where v.status in ('queued', 'processing') ${ofSpace}`;
       return row!.count;
     },
 
