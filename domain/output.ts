@@ -125,14 +125,13 @@ export function createOutputFilter(rules: OutputRules) {
   };
 }
 
-/** Whether an answer repeats a run of six words of a text that is not to be shown. */
-export function repeats(answer: string, secret: string): boolean {
+const run = 6;
+
+/** Notices when a text repeats a run of six words of one that is not to be shown. */
+export function createLeakCheck(secret: string): (text: string) => boolean {
   const words = (text: string) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-  const said = ` ${words(answer).join(' ')} `;
-  const run = 6;
-  const kept = words(secret);
-  for (let at = 0; at + run <= kept.length; at += 1) {
-    if (said.includes(` ${kept.slice(at, at + run).join(' ')} `)) return true;
-  }
-  return false;
+  const runsOf = (all: string[]) =>
+    all.slice(0, Math.max(0, all.length - run + 1)).map((_, at) => all.slice(at, at + run).join(' '));
+  const runs = new Set(runsOf(words(secret)));
+  return (text) => runsOf(words(text)).some((one) => runs.has(one));
 }

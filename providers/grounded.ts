@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { claimsOf, type Evidence, evidenceOf, numbersAgree, supportFor } from '../domain/grounding.ts';
 import { addressesTheAssistant } from '../domain/injection.ts';
-import { createOutputFilter, repeats } from '../domain/output.ts';
+import { createLeakCheck, createOutputFilter } from '../domain/output.ts';
 import { noAnswer, promptFor, smallTalk, sourcesThatFit } from '../domain/prompt.ts';
 import type { ChatModel } from './chat-model.ts';
 import type {
@@ -36,7 +36,6 @@ export function createGroundedProvider(
     const { signal, settings, question } = request;
     const checked = checkable(request.passages);
     const citations: Citation[] = [];
-    const text = { of: (passage: Passage) => `${passage.title}\n${passage.text}` };
 
     /** The quote that carries the claim, or undefined. */
     async function support(claim: string, { passage, evidence }: Checked): Promise<Citation | undefined> {
@@ -61,7 +60,7 @@ export function createGroundedProvider(
     const filter = createOutputFilter({
       allowsLink: linkRule(
         settings.siteUrl,
-        checked.map(({ passage }) => text.of(passage)),
+        checked.map(({ passage, shown }) => `${passage.title}\n${shown}`),
       ),
       async cite(numbers, before) {
         const claim = claimsOf(before).at(-1)?.text;
@@ -99,12 +98,20 @@ export function createGroundedProvider(
       signal,
     });
 
+    // Of a run of the prompt at most its first words are shown. Secrets do not belong into a prompt.
+    const leaks = createLeakCheck(messages[0]!.text);
+    const tail = 300;
     const opening = createOpening();
     let tools = 0;
     for await (const event of events) {
       if (event.type === 'text') {
         const known = opening.push(event.text);
         const out = known && opening.kind === 'answer' ? await filter.push(known) : '';
+        if (leaks(filter.text.slice(-tail))) {
+          const usage = { promptTokens: 0, completionTokens: 0 };
+          yield { type: 'finish', outcome: 'declined', confidence: 0, citations: [], usage };
+          return;
+        }
         if (out) yield { type: 'token', text: out };
       } else if (event.type === 'tool_call') {
         tools += 1;
@@ -135,14 +142,14 @@ export function createGroundedProvider(
           return;
         }
         const out = (rest ? await filter.push(rest) : '') + (await filter.end());
-        if (out) yield { type: 'token', text: out };
+        if (out && !leaks(filter.text)) yield { type: 'token', text: out };
         if (filter.text === '' && tools > 0) {
           yield finish('answered', null);
           return;
         }
         const answer = filter.text;
         const confidence = await grounding(answer);
-        const told = answer.includes(noAnswer) || repeats(answer, messages[0]!.text);
+        const told = answer.includes(noAnswer) || leaks(answer);
         const least = settings.confidenceThreshold ?? leastGrounded;
         yield answer === '' || told || confidence < least
           ? finish('declined', told ? 0 : confidence)
@@ -212,9 +219,18 @@ function checkable(passages: readonly Passage[]): Checked[] {
 }
 
 function withoutInstructions(text: string): string {
-  return claimsOf(text)
-    .filter(({ text: sentence }) => addressesTheAssistant(sentence))
-    .reduceRight((kept, { span }) => kept.slice(0, span.start) + kept.slice(span.end), text);
+  const sentences: { start: number; end: number; dropped: boolean }[] = [];
+  for (const { text: sentence, span } of claimsOf(text)) {
+    const dropped = addressesTheAssistant(sentence);
+    const before = sentences.at(-1);
+    // No space between: the "!" of an image, say, was taken for a sentence's end.
+    if (before?.end === span.start)
+      Object.assign(before, { end: span.end, dropped: before.dropped || dropped });
+    else sentences.push({ ...span, dropped });
+  }
+  return sentences
+    .filter(({ dropped }) => dropped)
+    .reduceRight((kept, { start, end }) => kept.slice(0, start) + kept.slice(end), text);
 }
 
 /** Links of the site itself, without anything added, and those that stand in the sources as they are. */
@@ -275,6 +291,6 @@ function smallTalkOf(text: string, { question, settings }: GenerationRequest): s
     reply.length > smallTalkReply ||
     addressesTheAssistant(question) ||
     /https?:|www\.|[<>[\]]|\d{3}/.test(reply) ||
-    (settings.systemPrompt !== '' && repeats(reply, settings.systemPrompt));
+    createLeakCheck(settings.systemPrompt)(reply);
   return tooMuch ? '' : reply;
 }

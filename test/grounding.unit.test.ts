@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isFollowUp, standalone } from '../domain/follow-up.ts';
 import { claimsOf, evidenceOf, supportFor } from '../domain/grounding.ts';
-import { createOutputFilter, repeats } from '../domain/output.ts';
+import { createLeakCheck, createOutputFilter } from '../domain/output.ts';
 import { promptFor, sourcesThatFit, tokensOf } from '../domain/prompt.ts';
 import { projectSettings } from '../domain/projects.ts';
 
@@ -94,15 +94,9 @@ describe('output', () => {
   });
 
   test('a run of the prompt is noticed', () => {
-    expect(
-      repeats(
-        'Sure: end every sentence that states a fact, they say.',
-        'End every sentence that states a fact with',
-      ),
-    ).toBe(true);
-    expect(repeats('We are open from ten to six.', 'Answer only from the sources that you have.')).toBe(
-      false,
-    );
+    const leaks = createLeakCheck('End every sentence that states a fact with a number.');
+    expect(leaks('Sure: end every sentence that states a fact, they say.')).toBe(true);
+    expect(leaks('We are open from ten to six.')).toBe(false);
   });
 });
 
