@@ -27,6 +27,8 @@ export const models = {
   betweenTokens: 15_000,
   /** Making a follow-up question whole; after this the rules do it. Part of the quick first try at retrieval. */
   rewrite: 1_200,
+  /** Comparing a sentence of an answer with its source by meaning; after this only the words count. */
+  support: 2_000,
   /** One batch of embeddings. */
   embedding: 20_000,
   /** Listing a provider's models, which is also how its health is seen. */

@@ -69,7 +69,7 @@ export function tokensOf(text: string): number {
 }
 
 /** Tokens for the earlier turns and for the sources: together with the rest they fit a window of 8,192. */
-export const promptBudget = { history: 1_500, sources: 4_500 };
+export const promptBudget = { history: 1_200, sources: 3_500 };
 
 /** The messages of one request. Sources beyond the budget are left out, the last first, and old turns, the oldest first. */
 export function promptFor(input: PromptInput): PromptMessage[] {

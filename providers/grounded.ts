@@ -2,18 +2,13 @@
 // where they do not carry it.
 import { randomBytes } from 'node:crypto';
 import { claimsOf, type Evidence, evidenceOf, numbersAgree, supportFor } from '../domain/grounding.ts';
-import { addressesTheAssistant } from '../domain/injection.ts';
 import { createLeakCheck, createOutputFilter } from '../domain/output.ts';
-import { noAnswer, promptFor, smallTalk, sourcesThatFit } from '../domain/prompt.ts';
+import { noAnswer, promptFor } from '../domain/prompt.ts';
 import type { ChatModel } from './chat-model.ts';
-import type {
-  Citation,
-  GenerationEvent,
-  GenerationProvider,
-  GenerationRequest,
-  Passage,
-} from './generation.ts';
+import type { Citation, GenerationEvent, GenerationProvider, GenerationRequest } from './generation.ts';
+import { createOpening, smallTalkOf } from './opening.ts';
 import { rewriteWith } from './rewriting.ts';
+import { type Checked, checkable, linkRule } from './sources.ts';
 
 /** Of an answer at least this share must be supported, where the project says nothing else. */
 const leastGrounded = 0.4;
@@ -21,10 +16,6 @@ const leastGrounded = 0.4;
 const shortClaim = 30;
 /** A sentence in other words, or in another language, than its source: how near their vectors are. */
 const leastSimilarity = 0.6;
-/** Greetings are short; what is longer is a question, and needs sources. */
-const smallTalkQuestion = 60;
-const smallTalkReply = 300;
-
 /** Cosine of a text with each of the others, by the project's embeddings. Throws what they throw. */
 export type Similarity = (text: string, others: readonly string[], signal: AbortSignal) => Promise<number[]>;
 
@@ -192,105 +183,4 @@ export function createGroundedProvider(
     generate,
     rewrite: (request) => rewriteWith(model, request),
   };
-}
-
-interface Checked {
-  passage: Passage;
-  evidence: Evidence;
-  /** The passage without what addresses the assistant. */
-  shown: string;
-}
-
-function checkable(passages: readonly Passage[]): Checked[] {
-  const all = passages.map((passage) => {
-    const evidence = evidenceOf(passage);
-    return { passage, evidence, shown: withoutInstructions(passage.text) };
-  });
-  return all.slice(
-    0,
-    sourcesThatFit(
-      all.map(({ passage, shown }) => ({
-        title: passage.title,
-        heading: passage.headingPath.join(' › '),
-        text: shown,
-      })),
-    ),
-  );
-}
-
-function withoutInstructions(text: string): string {
-  const sentences: { start: number; end: number; dropped: boolean }[] = [];
-  for (const { text: sentence, span } of claimsOf(text)) {
-    const dropped = addressesTheAssistant(sentence);
-    const before = sentences.at(-1);
-    // No space between: the "!" of an image, say, was taken for a sentence's end.
-    if (before?.end === span.start)
-      Object.assign(before, { end: span.end, dropped: before.dropped || dropped });
-    else sentences.push({ ...span, dropped });
-  }
-  return sentences
-    .filter(({ dropped }) => dropped)
-    .reduceRight((kept, { start, end }) => kept.slice(0, start) + kept.slice(end), text);
-}
-
-/** Links of the site itself, without anything added, and those that stand in the sources as they are. */
-function linkRule(siteUrl: string, sources: readonly string[]): (url: string) => boolean {
-  const site = URL.canParse(siteUrl) ? new URL(siteUrl).host.replace(/^www\./, '') : undefined;
-  return (url) => {
-    const bare = url.replace(/^https?:\/\//i, '').replace(/\/$/, '');
-    if (/^(?:mailto|tel):/i.test(url))
-      return sources.some((source) => source.includes(url.replace(/^\w+:/, '')));
-    const standsInSource = sources.some((source) => {
-      const at = source.indexOf(bare);
-      // Not as the beginning of a longer address, or the end of one.
-      return at >= 0 && !/[\w%&=?/#-]/.test(source.slice(at + bare.length).replace(/^\//, '')[0] ?? ' ');
-    });
-    if (standsInSource) return true;
-    const full = /^https?:\/\//i.test(url) ? url : `https://${url}`;
-    if (!site || !URL.canParse(full)) return false;
-    const { host, search, hash, username } = new URL(full);
-    return host.replace(/^www\./, '') === site && search === '' && hash === '' && username === '';
-  };
-}
-
-/** Finds out from the first words whether an answer comes, or one of the two words that stand for something else. */
-function createOpening() {
-  let kind: 'unknown' | 'answer' | 'declined' | 'small talk' = 'unknown';
-  let held = '';
-  return {
-    get kind() {
-      return kind;
-    },
-    /** What is known to be answer by now. */
-    push(text: string): string {
-      if (kind === 'answer') return text;
-      held += text;
-      if (kind !== 'unknown') return '';
-      const begun = held.trimStart().replace(/^["'`*]+/, '');
-      if (begun.startsWith(noAnswer)) kind = 'declined';
-      else if (begun.startsWith(smallTalk)) kind = 'small talk';
-      else if (!noAnswer.startsWith(begun) && !smallTalk.startsWith(begun)) {
-        kind = 'answer';
-        return held;
-      }
-      return '';
-    },
-    end(): string {
-      if (kind === 'unknown') kind = 'answer';
-      else if (kind === 'answer') return '';
-      return held;
-    },
-  };
-}
-
-/** A reply to a greeting: short, without links, and only where the visitor did not ask for more. */
-function smallTalkOf(text: string, { question, settings }: GenerationRequest): string {
-  const reply = text.replace(/^[\s"'`*]*SMALL_TALK[\s:.*"'`–—-]*/, '').trim();
-  const tooMuch =
-    question.length > smallTalkQuestion ||
-    reply.length > smallTalkReply ||
-    addressesTheAssistant(question) ||
-    /https?:|www\.|[<>[\]]|\d{3}/.test(reply) ||
-    createLeakCheck(settings.systemPrompt)(reply);
-  return tooMuch ? '' : reply;
 }

@@ -160,7 +160,9 @@ export const ollamaUrl = (url: string): string => {
 /** Cosines by the project's embeddings, which are of norm 1. */
 export function similarityBy(embeddings: EmbeddingProvider): Similarity {
   return async (text, others, signal) => {
-    const [vector, ...vectors] = await embeddings.embed([text, ...others], { purpose: 'query', signal });
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(timing.support)]);
+    const options = { purpose: 'query', signal: limit } as const;
+    const [vector, ...vectors] = await embeddings.embed([text, ...others], options);
     return vectors.map((other) => other.reduce((sum, value, at) => sum + value * vector![at]!, 0));
   };
 }

@@ -137,10 +137,10 @@ describe('the prompt', () => {
       text: 'x'.repeat(4_000),
     }));
     const messages = promptFor({ ...base, history, sources });
-    expect(sourcesThatFit(sources)).toBe(4);
+    expect(sourcesThatFit(sources)).toBe(3);
     expect(messages.at(-2)!.role).toBe('assistant');
     expect(messages.at(-3)!.text).toBe('Question 19');
-    expect(messages.reduce((sum, { text }) => sum + tokensOf(text), 0)).toBeLessThan(7_500);
+    expect(messages.reduce((sum, { text }) => sum + tokensOf(text), 0)).toBeLessThan(6_000);
   });
 
   test('names the page that the visitor is on as data', () => {

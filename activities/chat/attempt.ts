@@ -48,11 +48,11 @@ export async function answerByChain(
       failures.push(error);
     }
   }
-  throw soonest(failures);
+  throw failureOfTurn(failures);
 }
 
-/** What to tell Temporal: trying again helps if one of them may answer then, and so soon that the visitor is still there. */
-function soonest(failures: readonly ProviderError[]): ApplicationFailure {
+/** One failure of what a turn needs, or one for each provider of a chain: trying again helps if one of them may answer then, and so soon that the visitor is still there. */
+export function failureOfTurn(failures: readonly ProviderError[]): ApplicationFailure {
   const pause = ({ retryAfterMs = 0 }: ProviderError) => retryAfterMs;
   const hopeful = failures.filter((failure) => failure.retryable && pause(failure) < timing.deadline);
   const [first] = hopeful.toSorted((a, b) => pause(a) - pause(b));

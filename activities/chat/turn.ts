@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { passagesPerTurn, type RankedChunk, type TurnStatus } from '../../domain/chat.ts';
 import { turn as timing } from '../../domain/deadlines.ts';
+import { ProviderError } from '../../domain/errors.ts';
 import type { ChatTurnInput } from '../../domain/flows.ts';
 import type { ModelProvider } from '../../domain/models.ts';
 import type { Passage } from '../../providers/generation.ts';
@@ -9,7 +10,7 @@ import { similarityBy } from '../../providers/registry.ts';
 import type { TurnToAnswer } from '../../stores/postgres/turns.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import type { ActivityDependencies } from '../index.ts';
-import { answerByChain } from './attempt.ts';
+import { answerByChain, failureOfTurn } from './attempt.ts';
 import { searchQueryOf } from './search-query.ts';
 
 /** How a turn ends: with an attempt's draft, stopped, or with the reason why there is no answer. */
@@ -42,8 +43,12 @@ export function createChatActivities({
       const turn = await stores.turns.forGeneration(projectId, turnId);
       const generation = (name: ModelProvider) => providers.generation(name, turn.access, undefined);
       const text = await searchQueryOf({ stores, logger, generation }, input, turn, signal);
-      const space = await spaces.of(turn.access);
-      const passages = await retriever.search(projectId, { text, limit: passagesPerTurn, signal, space });
+      const passages = await spaces
+        .of(turn.access)
+        .then((space) => retriever.search(projectId, { text, limit: passagesPerTurn, signal, space }))
+        .catch((error: unknown) => {
+          throw error instanceof ProviderError ? failureOfTurn([error]) : error;
+        });
       return passages.map(({ chunkId, scores }) => ({ chunkId, score: Number(scores.fused.toFixed(4)) }));
     },
 
