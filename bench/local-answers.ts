@@ -1,7 +1,7 @@
 // How good the local answerer is: does it quote the sentence with the annotated answer, and does it decline what the
 // documents do not answer? Retrieval is the product's hybrid, computed here in memory, so that no server is needed.
 //   node bench/local-answers.ts SQUAD.json [OFF-TOPIC.json]
-// SQUAD.json: {docs:[{id,title,text}], questions:[{question,relevant:[id],answers:[text]}], unanswerable:[{question}]};
+// SQUAD.json: {docs:[{id,title,text}], questions:[{question,relevant:[id],answers:[text]}], unanswerable:[{question,about:id}]};
 // OFF-TOPIC.json: {questions:[text]}.
 import { readFile } from 'node:fs/promises';
 import { readConfig } from '../config.ts';
@@ -14,7 +14,7 @@ import { type RankedSentence, rankSentences, sentencesOf } from '../providers/lo
 interface Data {
   docs: { id: string; title: string; text: string }[];
   questions: { question: string; relevant: string[]; answers: string[] }[];
-  unanswerable: { question: string }[];
+  unanswerable: { question: string; about: string }[];
 }
 
 const [dataFile, offTopicFile] = process.argv.slice(2);
@@ -78,20 +78,37 @@ console.table({
   'AUC answerable / off-topic': auc(answerable, far).toFixed(4),
   'AUC answerable / near-domain unanswerable': auc(answerable, near).toFixed(4),
 });
+/** Ids are `article#paragraph`. */
+const articleOf = (id: string) => id.split('#')[0]!;
+const articles = [...new Set(data.docs.map(({ id }) => articleOf(id)))];
 const declines = (all: RankedSentence[][], test: (best: RankedSentence) => boolean) =>
   share(all.filter((ranked) => !ranked[0] || test(ranked[0])).length, all.length);
-const row = (test: (best: RankedSentence) => boolean) => ({
-  'answerable declined': declines(answerable, test),
-  'off-topic declined': declines(far, test),
-  'near-domain declined': declines(near, test),
-});
+const row = (test: (best: RankedSentence) => boolean, half?: 0 | 1) => {
+  // Halves by article, to see whether a threshold holds for texts that it was not chosen on.
+  const inHalf = (article: string) => half === undefined || articles.indexOf(article) % 2 === half;
+  const asked = answerable.filter((_, at) => inHalf(articleOf(data.questions[at]!.relevant[0]!)));
+  const unanswered = near.filter((_, at) => inHalf(articleOf(data.unanswerable[at]!.about)));
+  const offTopic = far.filter((_, at) => half === undefined || at % 2 === half);
+  const declined = (all: RankedSentence[][]) => all.filter((ranked) => !ranked[0] || test(ranked[0])).length;
+  const rightly = declined(unanswered) + declined(offTopic);
+  return {
+    'answerable declined': declines(asked, test),
+    'off-topic declined': declines(offTopic, test),
+    'near-domain declined': declines(unanswered, test),
+    precision: share(rightly, rightly + declined(asked)),
+    recall: share(rightly, unanswered.length + offTopic.length),
+  };
+};
 console.table({
   'as built': row((best) => choose([best]).length === 0),
+  '… on the articles of one half': row((best) => choose([best]).length === 0, 0),
+  '… and of the other': row((best) => choose([best]).length === 0, 1),
+  'without doubts': row(({ evidence, cosine }) => evidence < 0.5 || cosine < 0.29),
   'cosine < 0.29': row(({ cosine }) => cosine < 0.29),
   ...Object.fromEntries(
     [0.45, 0.48, 0.5, 0.52, 0.55, 0.6].map((least) => [
-      `evidence < ${least}`,
-      row(({ evidence }) => evidence < least),
+      `net evidence < ${least}`,
+      row(({ net }) => net < least),
     ]),
   ),
 });
@@ -155,7 +172,7 @@ function holds({ passage, shown }: RankedSentence, relevant: string[], answers: 
 
 /** Chance that an answerable question has more evidence than one that is not (area under the ROC curve). */
 function auc(positive: RankedSentence[][], negative: RankedSentence[][]): number {
-  const evidence = (ranked: RankedSentence[]) => ranked[0]?.evidence ?? 0;
+  const evidence = (ranked: RankedSentence[]) => ranked[0]?.net ?? 0;
   let wins = 0;
   for (const a of positive) for (const b of negative) wins += evidence(a) > evidence(b) ? 1 : 0;
   return wins / (positive.length * negative.length);
@@ -171,9 +188,9 @@ function printCalibration() {
     return ranked[0] && holds(ranked[0], relevant, answers) ? 1 : 0;
   });
   const samples = [
-    ...answerable.map((ranked, at) => ({ evidence: ranked[0]?.evidence ?? 0, right: right[at]!, weight: 1 })),
-    ...near.map((ranked) => ({ evidence: ranked[0]?.evidence ?? 0, right: 0, weight: 0.25 })),
-    ...far.map((ranked) => ({ evidence: ranked[0]?.evidence ?? 0, right: 0, weight: 1 })),
+    ...answerable.map((ranked, at) => ({ evidence: ranked[0]?.net ?? 0, right: right[at]!, weight: 1 })),
+    ...near.map((ranked) => ({ evidence: ranked[0]?.net ?? 0, right: 0, weight: 0.25 })),
+    ...far.map((ranked) => ({ evidence: ranked[0]?.net ?? 0, right: 0, weight: 1 })),
   ];
   const probability = (evidence: number) => 1 / (1 + Math.exp(-bias - slope * evidence));
   let [bias, slope] = [0, 0];

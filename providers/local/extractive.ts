@@ -108,12 +108,12 @@ export function createExtractiveProvider({
   return { name: 'local', defaultModel: defaultModels.local, generate };
 }
 
-function confidenceOf({ evidence }: RankedSentence): number {
-  return 1 / (1 + Math.exp(calibration.slope * (calibration.half - evidence)));
+function confidenceOf({ net }: RankedSentence): number {
+  return 1 / (1 + Math.exp(calibration.slope * (calibration.half - net)));
 }
 
-function isEvident({ evidence, cosine }: RankedSentence): boolean {
-  return evidence >= leastEvidence && cosine >= leastCosine;
+function isEvident({ net, cosine }: RankedSentence): boolean {
+  return net >= leastEvidence && cosine >= leastCosine;
 }
 
 /** None, the best or the best two sentences, or the items of the best list; those of one passage in the text's order. */

@@ -24,8 +24,10 @@ export interface RankedSentence extends Sentence {
   cosine: number;
   /** 0 to 1: share of the question's words that the sentence has, rare words counting more. */
   overlap: number;
-  /** What sentences are ordered by and declined by. */
+  /** What sentences are ordered by. */
   evidence: number;
+  /** The evidence less what speaks against the sentence (doubts.ts): what is declined by. */
+  net: number;
 }
 
 // bench/local-answers.ts measures what these do. Overlap finds the sentence among similar ones: 77 % of best sentences
@@ -143,8 +145,8 @@ export function rankSentences(
       const shared = [...weights].filter(([stem]) => stems[at]!.has(stem)).map(([, weight]) => weight);
       const overlap = total > 0 ? sum(shared) / total : 0;
       const against = doubt(asked, sentence.shown, places.get(sentence.passage)!);
-      const evidence = cosine + overlapWeight * overlap - rankPenalty * sentence.rank - against;
-      return { ...sentence, cosine, overlap, evidence };
+      const evidence = cosine + overlapWeight * overlap - rankPenalty * sentence.rank;
+      return { ...sentence, cosine, overlap, evidence, net: evidence - against };
     })
     .sort((a, b) => b.evidence - a.evidence);
 }
