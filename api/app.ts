@@ -12,6 +12,9 @@ import type { Dispatcher } from '../temporal/dispatcher.ts';
 import { accessControl } from './plugins/access.ts';
 import { renderError } from './plugins/errors.ts';
 import { authRoutes } from './routes/auth.ts';
+import { limitGuesses, type RateLimitSettings, rateLimits } from './plugins/rate-limits.ts';
+import { security } from './plugins/security.ts';
+import { openApi } from './reference/openapi.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { conversationRoutes } from './routes/conversations.ts';
 import { demoRoutes } from './routes/demo.ts';
@@ -39,6 +42,7 @@ export interface AppDependencies {
   settings: {
     /** Largest decoded document, in bytes. */
     maxContentBytes: number;
+    /** Whose X-Forwarded-* headers count: nobody's, everybody's, so many hops, or these addresses. */
     trustProxy: boolean | number | string[];
     /** Where visitors reach this server, without a slash at the end; undefined: as a request says. */
     appBaseUrl: string | undefined;
@@ -48,6 +52,9 @@ export interface AppDependencies {
     dashboardOrigins: readonly string[];
     /** Undefined in production: there is no demo page. */
     demo: { keysFile: string; namespaceUrl: string } | undefined;
+    rateLimits: RateLimitSettings;
+    /** In production: plain HTTP is refused, and browsers are told to come over HTTPS only. */
+    httpsOnly: boolean;
   };
 }
 
@@ -70,9 +77,21 @@ const allowedHeaders = [
   'Last-Event-ID',
 ];
 
+/** What scripts of other origins may read of a reply. */
+const exposedHeaders = [
+  'Retry-After',
+  'X-Request-Id',
+  'RateLimit',
+  'RateLimit-Policy',
+  'RateLimit-Limit',
+  'RateLimit-Remaining',
+  'RateLimit-Reset',
+];
+
 /** The whole HTTP server, without listening. */
 export async function createApp(deps: AppDependencies): Promise<App> {
-  const { trustProxy } = deps.settings;
+  const { settings } = deps;
+  const { trustProxy } = settings;
   const app: App = Fastify({
     loggerInstance: deps.logger as FastifyBaseLogger,
     // Bodies without a limit of their own are small JSON.
@@ -87,7 +106,10 @@ export async function createApp(deps: AppDependencies): Promise<App> {
 
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  app.setErrorHandler(renderError);
+  app.setErrorHandler(async (error, request, reply) => {
+    const shown = await limitGuesses(deps.stores.limits, settings.rateLimits, { error, request, reply });
+    return renderError(shown, request, reply);
+  });
   app.setNotFoundHandler(() => {
     throw new AppError('ROUTE_NOT_FOUND');
   });
@@ -97,19 +119,13 @@ export async function createApp(deps: AppDependencies): Promise<App> {
     origin: true,
     credentials: true,
     allowedHeaders,
-    exposedHeaders: ['Retry-After', 'X-Request-Id'],
+    exposedHeaders,
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
   });
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers({
-      'x-request-id': request.id,
-      'x-content-type-options': 'nosniff',
-      'x-frame-options': 'SAMEORIGIN',
-      'referrer-policy': 'strict-origin-when-cross-origin',
-      'permissions-policy': 'camera=(), microphone=(), geolocation=()',
-    });
-  });
+  security(app, settings);
+  await openApi(app);
   accessControl(app, deps);
+  rateLimits(app, deps.stores.limits, settings.rateLimits);
 
   healthRoutes(app, deps);
   authRoutes(app, deps);
@@ -121,6 +137,6 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   chatRoutes(app, deps);
   conversationRoutes(app, deps);
   retrievalRoutes(app, deps);
-  if (deps.settings.demo) demoRoutes(app, deps.settings.demo);
+  if (settings.demo) demoRoutes(app, settings.demo);
   return app;
 }

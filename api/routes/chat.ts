@@ -8,14 +8,72 @@ import type { AcceptedTurn, NewTurn } from '../../stores/postgres/turns.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { ndjsonOf } from '../compat/ndjson.ts';
 import { idempotencyOf } from '../idempotency.ts';
+import { closestDocument, linesOf, source } from '../schemas.ts';
 import { followTurn } from '../turn-frames.ts';
 
 const message = z.string().trim().min(1, 'must not be empty').max(maxMessageLength);
 const chatBody = z.object({ message, conversationId: z.uuid().nullish() });
 const sessionBody = z.object({ message, sessionId: z.string().min(1).max(200) });
 
+const tags = ['chat'];
+const answer = z.object({
+  reply: z.string(),
+  conversationId: z.string(),
+  turnId: z.string(),
+  usage: z.object({ promptTokens: z.int(), completionTokens: z.int(), totalTokens: z.int() }),
+  sources: z.array(source).describe('Empty when the documents do not answer the question.'),
+  closest: z.array(closestDocument).optional().describe('What came closest, when there is no answer.'),
+});
+const position = { turnId: z.string(), attempt: z.int(), seq: z.int() };
+const frame = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('start'), ...position, conversationId: z.string() }),
+  z.object({ type: z.literal('reset'), ...position }).describe('A new attempt: drop the text so far.'),
+  z.object({ type: z.literal('token'), ...position, text: z.string() }),
+  z.object({ type: z.literal('sources'), ...position, sources: z.array(source) }),
+  z.object({
+    type: z.literal('done'),
+    ...position,
+    status: z.enum(['answered', 'declined', 'cancelled']),
+    reply: z.string(),
+    sources: z.array(source),
+    closest: z.array(closestDocument),
+  }),
+  z.object({ type: z.literal('error'), ...position, code: z.string(), message: z.string() }),
+]);
+const line = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('start'), conversationId: z.string() }),
+  z.object({ type: z.literal('token'), token: z.string() }),
+  z.object({ type: z.literal('done'), message: z.string(), conversationId: z.string() }),
+  z.object({ type: z.literal('error'), error: z.string() }),
+]);
+
+const schemas = {
+  chat: {
+    summary: 'Asks a question and waits for the recorded answer',
+    tags,
+    body: chatBody,
+    response: { 200: answer },
+  },
+  turns: {
+    summary: 'Asks a question and streams the turn’s frames',
+    tags,
+    body: chatBody,
+    response: { 200: linesOf(frame, 'One frame a line; `done` or `error` is the last.') },
+  },
+  stream: {
+    summary: 'Asks a question in a session that the client names, and streams the answer',
+    tags,
+    body: sessionBody,
+    response: { 200: linesOf(line, '`start`, `token`s, then `done` or `error`.') },
+  },
+};
+
 export function chatRoutes(app: App, deps: AppDependencies): void {
-  const config = { scope: 'chat' } as const;
+  const streaming = {
+    scope: 'chat',
+    errors: ['CONVERSATION_NOT_FOUND', 'IDEMPOTENCY_KEY_REUSED', 'TOKEN_LIMIT_EXCEEDED'],
+  } as const;
+  const config = { ...streaming, errors: [...streaming.errors, 'TURN_FAILED', 'TURN_CANCELLED'] } as const;
 
   const accept = async (request: FastifyRequest, turn: NewTurn, operation: string): Promise<AcceptedTurn> => {
     const accepted = await deps.stores.turns.accept(
@@ -35,7 +93,7 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
     followTurn(deps, { projectId: request.projectId, ...accepted }, signal);
 
   // The native call: waits for the recorded answer.
-  app.post('/chat', { config, schema: { body: chatBody } }, async (request, reply) => {
+  app.post('/chat', { config, schema: schemas.chat }, async (request, reply) => {
     const { conversationId } = request.body;
     const conversation = conversationId ? ({ id: conversationId } as const) : 'new';
     const accepted = await accept(request, { message: request.body.message, conversation }, 'chat');
@@ -55,7 +113,7 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
   });
 
   // The same turn live, as the design's frames, one a line.
-  app.post('/v1/chat/turns', { config, schema: { body: chatBody } }, async (request, reply) => {
+  app.post('/v1/chat/turns', { config: streaming, schema: schemas.turns }, async (request, reply) => {
     const { conversationId } = request.body;
     const conversation = conversationId ? ({ id: conversationId } as const) : 'new';
     const accepted = await accept(request, { message: request.body.message, conversation }, 'turns');
@@ -63,7 +121,7 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
   });
 
   // The same turn live, in the four line types of the contracts' section 4.
-  app.post('/v1/chat/stream', { config, schema: { body: sessionBody } }, async (request, reply) => {
+  app.post('/v1/chat/stream', { config: streaming, schema: schemas.stream }, async (request, reply) => {
     const { message, sessionId } = request.body;
     const accepted = await accept(request, { message, conversation: { sessionId } }, 'stream');
     return stream(reply, follow(request, accepted, closed(reply)), ndjsonOf(accepted.conversationId));

@@ -11,6 +11,7 @@ import { createDocumentStore } from './documents.ts';
 import { createEmbeddingStore } from './embeddings.ts';
 import { createFrameStore } from './frames.ts';
 import { createKeyStore } from './keys.ts';
+import { createLimitStore } from './limits.ts';
 import { createMailStore } from './mails.ts';
 import { createOverdueStore } from './overdue.ts';
 import { createProjectDeletionStore } from './project-deletions.ts';
@@ -47,6 +48,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     frames: createFrameStore(sql),
     mails: createMailStore(sql, encryption),
     dispatches: createDispatchStore(sql),
+    limits: createLimitStore(sql),
     overdue: createOverdueStore(sql),
     diagnostics: createDiagnosticsStore(sql),
     async ping(): Promise<void> {
