@@ -10,6 +10,7 @@ import type { FrameListener } from '../stores/postgres/frames.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
 import { accessControl } from './plugins/access.ts';
+import { callCounts } from './plugins/call-counts.ts';
 import { renderError } from './plugins/errors.ts';
 import { authRoutes } from './routes/auth.ts';
 import { limitGuesses, type RateLimitSettings, rateLimits } from './plugins/rate-limits.ts';
@@ -23,6 +24,7 @@ import { healthRoutes } from './routes/health.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { retrievalRoutes } from './routes/retrieval.ts';
+import { usageRoutes } from './routes/usage.ts';
 import { userRoutes } from './routes/users.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
 
@@ -126,6 +128,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   await openApi(app);
   accessControl(app, deps);
   rateLimits(app, deps.stores.limits, settings.rateLimits);
+  callCounts(app, deps.stores.usage);
 
   healthRoutes(app, deps);
   authRoutes(app, deps);
@@ -137,6 +140,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   chatRoutes(app, deps);
   conversationRoutes(app, deps);
   retrievalRoutes(app, deps);
+  usageRoutes(app, deps);
   if (settings.demo) demoRoutes(app, settings.demo);
   return app;
 }

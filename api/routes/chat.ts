@@ -8,6 +8,7 @@ import type { AcceptedTurn, NewTurn } from '../../stores/postgres/turns.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { ndjsonOf } from '../compat/ndjson.ts';
 import { idempotencyOf } from '../idempotency.ts';
+import { hashOf, takeFrom } from '../plugins/rate-limits.ts';
 import { closestDocument, linesOf, source } from '../schemas.ts';
 import { followTurn } from '../turn-frames.ts';
 
@@ -75,7 +76,19 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
   } as const;
   const config = { ...streaming, errors: [...streaming.errors, 'TURN_FAILED', 'TURN_CANCELLED'] } as const;
 
-  const accept = async (request: FastifyRequest, turn: NewTurn, operation: string): Promise<AcceptedTurn> => {
+  const { sessionRequests: points, windowMs } = deps.settings.rateLimits;
+  const perSession = { name: 'session', points, windowMs };
+
+  const accept = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    turn: NewTurn,
+    operation: string,
+  ): Promise<AcceptedTurn> => {
+    if (turn.conversation !== 'new') {
+      const session = 'id' in turn.conversation ? turn.conversation.id : turn.conversation.sessionId;
+      await takeFrom(deps.stores.limits, reply, perSession, hashOf(request.projectId, session));
+    }
     const accepted = await deps.stores.turns.accept(
       request.projectId,
       turn,
@@ -96,7 +109,7 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
   app.post('/chat', { config, schema: schemas.chat }, async (request, reply) => {
     const { conversationId } = request.body;
     const conversation = conversationId ? ({ id: conversationId } as const) : 'new';
-    const accepted = await accept(request, { message: request.body.message, conversation }, 'chat');
+    const accepted = await accept(request, reply, { message: request.body.message, conversation }, 'chat');
     const turn = await recorded(deps, request.projectId, accepted, closed(reply));
     return {
       reply: turn.reply ?? '',
@@ -116,14 +129,14 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
   app.post('/v1/chat/turns', { config: streaming, schema: schemas.turns }, async (request, reply) => {
     const { conversationId } = request.body;
     const conversation = conversationId ? ({ id: conversationId } as const) : 'new';
-    const accepted = await accept(request, { message: request.body.message, conversation }, 'turns');
+    const accepted = await accept(request, reply, { message: request.body.message, conversation }, 'turns');
     return stream(reply, follow(request, accepted, closed(reply)), (frame) => [frame]);
   });
 
   // The same turn live, in the four line types of the contracts' section 4.
   app.post('/v1/chat/stream', { config: streaming, schema: schemas.stream }, async (request, reply) => {
     const { message, sessionId } = request.body;
-    const accepted = await accept(request, { message, conversation: { sessionId } }, 'stream');
+    const accepted = await accept(request, reply, { message, conversation: { sessionId } }, 'stream');
     return stream(reply, follow(request, accepted, closed(reply)), ndjsonOf(accepted.conversationId));
   });
 }
@@ -144,6 +157,10 @@ async function recorded(
     throw new AppError('TURN_FAILED', { message, details: { turnId } });
   }
   if (turn.status === 'failed') {
+    if (turn.errorCode === 'TOKEN_LIMIT_EXCEEDED') {
+      const message = turn.errorMessage ?? undefined;
+      throw new AppError(turn.errorCode, { ...(message ? { message } : {}), details: { turnId } });
+    }
     const reason = turn.errorMessage ?? 'unknown';
     throw new AppError('TURN_FAILED', { details: { turnId, code: turn.errorCode, reason } });
   }

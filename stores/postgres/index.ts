@@ -1,5 +1,6 @@
 import type { Encryption } from '../../encryption.ts';
 import { createAccountCodeStore } from './account-codes.ts';
+import { createAnalyticsStore } from './analytics.ts';
 import { createAuditStore } from './audit.ts';
 import { createBlobStore } from './blobs.ts';
 import { createChunkStore } from './chunks.ts';
@@ -19,6 +20,7 @@ import { createProjectStore } from './projects.ts';
 import { createSessionStore } from './sessions.ts';
 import { createSignInFailureStore } from './sign-in-failures.ts';
 import { createTurnStore } from './turns.ts';
+import { createUsageStore } from './usage.ts';
 import { createUserStore } from './users.ts';
 import { createWorkspaceStore } from './workspaces.ts';
 
@@ -50,6 +52,8 @@ export function createStores(sql: Sql, encryption: Encryption) {
     dispatches: createDispatchStore(sql),
     limits: createLimitStore(sql),
     overdue: createOverdueStore(sql),
+    usage: createUsageStore(sql),
+    analytics: createAnalyticsStore(sql),
     diagnostics: createDiagnosticsStore(sql),
     async ping(): Promise<void> {
       await sql`select 1`;
