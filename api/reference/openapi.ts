@@ -55,7 +55,7 @@ const errorSchema = {
 
 const documentSchema = {
   summary: 'This document',
-  tags: ['about'],
+  tags: ['About'],
   response: { 200: z.looseObject({ openapi: z.string() }) },
 };
 
@@ -74,7 +74,8 @@ export async function openApi(app: App): Promise<void> {
       const { schema, url } = toJsonSchema(document as Parameters<typeof toJsonSchema>[0]);
       // A route without a schema has nothing to tell: it serves a page or a file.
       if (!document.schema || schema.hide) return { schema: { hide: true }, url };
-      return { schema: describe(schema, document.route), url };
+      const inQuery = document.route.config?.role && !url.includes(':projectId');
+      return { schema: describe(inQuery ? withProject(schema) : schema, document.route), url };
     },
   });
   await app.register(swaggerUi, {
@@ -114,11 +115,24 @@ function describe(schema: FastifySchema, route: RouteOptions): FastifySchema {
       ...(member ? [{ bearer: [member] }] : []),
       ...(signedIn ? [{ bearer: [] }] : []),
     ],
-    response: { ...errorResponses(errorsOf(schema, route)), ...open(described.response) },
+    response: { ...errorResponses(errorsOf(schema, route)), ...successOf(open(described.response)) },
     ...(scope ? { 'x-scope': scope } : {}),
     ...(member ? { 'x-role': member } : {}),
   } as FastifySchema;
 }
+
+/** A bearer token belongs to a user, so the request says which project it is about. */
+function withProject(schema: FastifySchema): FastifySchema {
+  const { properties = {}, ...rest } = (schema.querystring ?? { type: 'object' }) as { properties?: object };
+  const projectId = { type: 'string', format: 'uuid', description: 'The project, with a bearer token.' };
+  return { ...schema, querystring: { ...rest, properties: { ...properties, projectId } } };
+}
+
+/** A route that states no success has nothing to say: 204. */
+const successOf = (responses: object) =>
+  Object.keys(responses).some((status) => /^[23]/.test(status))
+    ? responses
+    : { ...responses, 204: { description: 'Done.' } };
 
 /** Replies may gain fields, and clients should not break at them. */
 const open = (schema: unknown): object =>

@@ -16,7 +16,7 @@ const message = z.string().trim().min(1, 'must not be empty').max(maxMessageLeng
 const chatBody = z.object({ message, conversationId: z.uuid().nullish() });
 const sessionBody = z.object({ message, sessionId: z.string().min(1).max(200) });
 
-const tags = ['chat'];
+const tags = ['Chat'];
 const answer = z.object({
   reply: z.string(),
   conversationId: z.string(),

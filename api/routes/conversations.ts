@@ -8,7 +8,7 @@ import { source, turnStatus } from '../schemas.ts';
 const query = z.object({ limit: z.coerce.number().int().min(1).max(500).default(100) });
 const params = z.object({ conversationId: z.string() });
 
-const tags = ['conversations'];
+const tags = ['Conversations'];
 const conversation = z.object({ id: z.string(), sessionId: z.string().nullable(), createdAt: z.date() });
 const message = z.object({
   turnId: z.string(),

@@ -25,7 +25,7 @@ const listQuery = z.object({
 
 const idParams = z.object({ documentId: z.string() });
 
-const tags = ['documents'];
+const tags = ['Documents'];
 const document = z.object({
   id: z.string(),
   title: z.string(),

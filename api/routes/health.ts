@@ -10,7 +10,7 @@ const readiness = z.object({
   status: z.enum(['ok', 'degraded', 'unavailable']),
   servers: z.object({ postgresql: state, temporal: state, elasticsearch: state }),
 });
-const tags = ['about'];
+const tags = ['About'];
 const schemas = {
   health: { summary: 'The process is alive', tags, response: { 200: z.object({ status: z.literal('ok') }) } },
   ready: {

@@ -10,7 +10,7 @@ const body = z.object({
 const score = z.number().nullable();
 const schema = {
   summary: 'What a question finds in the documents, with each score',
-  tags: ['documents'],
+  tags: ['Documents'],
   body,
   response: {
     200: z.object({

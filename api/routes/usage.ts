@@ -4,7 +4,7 @@ import type { App, AppDependencies } from '../app.ts';
 
 const querystring = z.object({ days: z.coerce.number().int().min(1).max(366).default(recentDays) });
 
-const tags = ['usage'];
+const tags = ['Usage'];
 const count = z.int().min(0);
 const day = z.object({ date: z.iso.date(), conversations: count, messages: count, tokens: count });
 const endpoint = z.object({ route: z.string(), calls: count, errors: count });
