@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { ProviderError } from '../domain/errors.ts';
+import { AppError, ProviderError } from '../domain/errors.ts';
 import { outboundErrorIn } from '../outbound/outbound-error.ts';
 
 type AsyncFunctions = Record<string, (...args: never[]) => Promise<unknown>>;
@@ -39,5 +39,7 @@ function toFailure(error: unknown): unknown {
     const { message, code: type, retryable } = outbound;
     return ApplicationFailure.create({ message, type, nonRetryable: !retryable });
   }
+  // A decision of ours, which another try would not change.
+  if (error instanceof AppError) return ApplicationFailure.nonRetryable(error.message, error.code);
   return ApplicationFailure.create({ message: error.message, type: error.name });
 }

@@ -3,6 +3,7 @@ import { createTokens } from '../auth/tokens.ts';
 import {
   authSecrets,
   encryptionKeys,
+  rateLimitSettings,
   readConfig,
   required,
   temporalNamespaceUrl,
@@ -61,6 +62,8 @@ const app = await createApp({
       config.NODE_ENV === 'production'
         ? undefined
         : { keysFile: config.demoKeysFile, namespaceUrl: temporalNamespaceUrl(config) },
+    rateLimits: rateLimitSettings(config),
+    httpsOnly: config.NODE_ENV === 'production' && !config.ALLOW_PLAIN_HTTP,
   },
 });
 await app.listen({ host: config.HOST, port: config.PORT });

@@ -136,6 +136,12 @@ export const postgresConnect = 5_000;
 /** The longest pause before a lost connection is opened again. */
 export const postgresReconnect = 1_000;
 
+/** Counts of calls. */
+export const usage = {
+  /** An API writes its counts this often, and when it stops. */
+  writeEvery: 5_000,
+} as const;
+
 /** A server that does not answer /ready's question within this counts as down. */
 export const probe = 2_000;
 

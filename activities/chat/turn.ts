@@ -79,14 +79,19 @@ export function createChatActivities({
 
         let text = '';
         let finish: Extract<GenerationEvent, { type: 'finish' }> | undefined;
-        for await (const event of provider.generate({ question, passages, settings, signal })) {
-          if (event.type === 'finish') {
-            finish = event;
-            break;
+        try {
+          for await (const event of provider.generate({ question, passages, settings, signal })) {
+            if (event.type === 'finish') {
+              finish = event;
+              break;
+            }
+            text += event.text;
+            frames.token(event.text);
+            report({ attempt, characters: text.length });
           }
-          text += event.text;
-          frames.token(event.text);
-          report({ attempt, characters: text.length });
+        } catch (error) {
+          if (text === '') await stores.turns.attemptUsedNothing(projectId, turnId, attempt);
+          throw error;
         }
         const draft = draftOf({ text, finish, passages, ranked, unknownText: settings.unknownText });
         if (!finish && !signal.aborted) {

@@ -4,6 +4,7 @@ import { type DocumentRecord, titleOf } from '../../domain/ingestion.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { idempotencyOf } from '../idempotency.ts';
+import { documentStatus } from '../schemas.ts';
 
 const uploadBody = z.object({
   content: z.string().refine((text) => text.trim() !== '', 'must not be empty'),
@@ -24,8 +25,61 @@ const listQuery = z.object({
 
 const idParams = z.object({ documentId: z.string() });
 
+const tags = ['Documents'];
+const document = z.object({
+  id: z.string(),
+  title: z.string(),
+  source: z.string(),
+  metadata: z.record(z.string(), z.unknown()),
+  version: z.int(),
+  currentVersion: z.int().nullable().describe('The version that answers; null while none does.'),
+  status: documentStatus,
+  progress: z
+    .object({
+      step: z.enum(['chunking', 'embedding', 'indexing', 'publishing']),
+      done: z.int(),
+      total: z.int().nullable(),
+      problem: z.string().nullable().describe('Why it does not get on at the moment.'),
+    })
+    .nullable(),
+  chunks: z.int(),
+  sizeBytes: z.int(),
+  error: z.object({ code: z.string(), message: z.string().nullable() }).nullable(),
+  createdAt: z.date(),
+  updatedAt: z.date(),
+});
+const one = z.object({ document });
+const schemas = {
+  upload: {
+    summary: 'Takes a text in and ingests it',
+    tags,
+    body: uploadBody,
+    response: { 202: one },
+  },
+  list: {
+    summary: 'Documents, newest first',
+    tags,
+    querystring: listQuery,
+    response: {
+      200: z.object({
+        documents: z.array(document),
+        nextBefore: z.string().nullable().describe('Send it as `before` for the next page.'),
+      }),
+    },
+  },
+  get: { summary: 'A document with its status and error', tags, params: idParams, response: { 200: one } },
+  delete: {
+    summary: 'Removes a document; it stops answering at once',
+    tags,
+    params: idParams,
+    response: { 202: z.object({ document: z.object({ id: z.string(), status: z.literal('deleted') }) }) },
+  },
+};
+
 export function documentRoutes(app: App, { stores, dispatcher, settings }: AppDependencies): void {
-  const config = { scope: 'documents' } as const;
+  const uploading = { scope: 'documents', role: 'editor', errors: ['IDEMPOTENCY_KEY_REUSED'] } as const;
+  const reading = { scope: 'documents', role: 'viewer', errors: ['DOCUMENT_NOT_FOUND'] } as const;
+  const editing = { ...reading, role: 'editor' } as const;
 
   const found = async (projectId: string, documentId: string): Promise<DocumentRecord> => {
     const document = isUuid(documentId) ? await stores.documents.get(projectId, documentId) : undefined;
@@ -36,7 +90,7 @@ export function documentRoutes(app: App, { stores, dispatcher, settings }: AppDe
   app.post(
     '/upload-doc',
     // JSON escapes can double the size of a text; the decoded content has the limit of its own below.
-    { config, schema: { body: uploadBody }, bodyLimit: 2 * settings.maxContentBytes + 64 * 1024 },
+    { config: uploading, schema: schemas.upload, bodyLimit: 2 * settings.maxContentBytes + 64 * 1024 },
     async (request, reply) => {
       const { content, metadata } = request.body;
       const bytes = Buffer.from(content);
@@ -58,25 +112,29 @@ export function documentRoutes(app: App, { stores, dispatcher, settings }: AppDe
     },
   );
 
-  app.get('/documents', { config, schema: { querystring: listQuery } }, async (request) => {
+  app.get('/documents', { config: { ...reading, errors: [] }, schema: schemas.list }, async (request) => {
     const documents = await stores.documents.list(request.projectId, request.query);
     const last = documents.length === request.query.limit ? documents.at(-1) : undefined;
     return { documents: documents.map(view), nextBefore: last?.id ?? null };
   });
 
-  app.get('/documents/:documentId', { config, schema: { params: idParams } }, async (request) => ({
+  app.get('/documents/:documentId', { config: reading, schema: schemas.get }, async (request) => ({
     document: view(await found(request.projectId, request.params.documentId)),
   }));
 
-  app.delete('/documents/:documentId', { config, schema: { params: idParams } }, async (request, reply) => {
-    const { documentId } = request.params;
-    await found(request.projectId, documentId);
-    const dispatch = await stores.documents.delete(request.projectId, documentId);
-    if (!dispatch) throw new AppError('DOCUMENT_NOT_FOUND');
-    dispatcher.startSoon(dispatch);
-    // It no longer answers; a workflow removes what is left of it.
-    return reply.status(202).send({ document: { id: documentId, status: 'deleted' } });
-  });
+  app.delete(
+    '/documents/:documentId',
+    { config: editing, schema: schemas.delete },
+    async (request, reply) => {
+      const { documentId } = request.params;
+      await found(request.projectId, documentId);
+      const dispatch = await stores.documents.delete(request.projectId, documentId);
+      if (!dispatch) throw new AppError('DOCUMENT_NOT_FOUND');
+      dispatcher.startSoon(dispatch);
+      // It no longer answers; a workflow removes what is left of it.
+      return reply.status(202).send({ document: { id: documentId, status: 'deleted' } as const });
+    },
+  );
 }
 
 function tooLarge(bytes: number, limit: number): AppError {
@@ -87,8 +145,8 @@ function tooLarge(bytes: number, limit: number): AppError {
 }
 
 /** A document on the wire. */
-function view(document: DocumentRecord) {
-  const { errorCode, errorMessage, doneChunks, totalChunks, step, ...rest } = document;
+function view(record: DocumentRecord): z.infer<typeof document> {
+  const { errorCode, errorMessage, doneChunks, totalChunks, step, ...rest } = record;
   return {
     ...rest,
     progress:
@@ -96,7 +154,7 @@ function view(document: DocumentRecord) {
         ? null
         : // Until it has ended there is no error, only a problem that a retry may find solved.
           { step, done: doneChunks, total: totalChunks, problem: errorCode === null ? errorMessage : null },
-    chunks: document.status === 'ready' ? (totalChunks ?? 0) : 0,
+    chunks: record.status === 'ready' ? (totalChunks ?? 0) : 0,
     error: errorCode === null ? null : { code: errorCode, message: errorMessage },
   };
 }

@@ -1,5 +1,6 @@
 import type { Encryption } from '../../encryption.ts';
 import { createAccountCodeStore } from './account-codes.ts';
+import { createAnalyticsStore } from './analytics.ts';
 import { createAuditStore } from './audit.ts';
 import { createBlobStore } from './blobs.ts';
 import { createChunkStore } from './chunks.ts';
@@ -12,6 +13,7 @@ import { createEmbeddingStore } from './embeddings.ts';
 import { createFeedbackStore } from './feedback.ts';
 import { createFrameStore } from './frames.ts';
 import { createKeyStore } from './keys.ts';
+import { createLimitStore } from './limits.ts';
 import { createMailStore } from './mails.ts';
 import { createOverdueStore } from './overdue.ts';
 import { createProjectDeletionStore } from './project-deletions.ts';
@@ -19,6 +21,7 @@ import { createProjectStore } from './projects.ts';
 import { createSessionStore } from './sessions.ts';
 import { createSignInFailureStore } from './sign-in-failures.ts';
 import { createTurnStore } from './turns.ts';
+import { createUsageStore } from './usage.ts';
 import { createUserStore } from './users.ts';
 import { createWorkspaceStore } from './workspaces.ts';
 import { createWebhookStore } from './webhooks.ts';
@@ -51,7 +54,10 @@ export function createStores(sql: Sql, encryption: Encryption) {
     mails: createMailStore(sql, encryption),
     webhooks: createWebhookStore(sql, encryption),
     dispatches: createDispatchStore(sql),
+    limits: createLimitStore(sql),
     overdue: createOverdueStore(sql),
+    usage: createUsageStore(sql),
+    analytics: createAnalyticsStore(sql),
     diagnostics: createDiagnosticsStore(sql),
     async ping(): Promise<void> {
       await sql`select 1`;

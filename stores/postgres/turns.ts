@@ -1,13 +1,16 @@
+import type { PendingQuery, Row } from 'postgres';
 import type { ClosestDocument, Frame, Source, Turn, TurnStatus } from '../../domain/chat.ts';
 import { AppError } from '../../domain/errors.ts';
 import { chatTurnDispatch, type Dispatch } from '../../domain/flows.ts';
 import { type ProjectSettings, projectSettings } from '../../domain/projects.ts';
+import { reservationOf } from '../../domain/usage.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
 import { newId } from './ids.ts';
 import { asJson } from './json.ts';
 import { insertWebhookEvent, insertWebhookEvents } from './webhook-events.ts';
+import { reserveRetry, reserveTokens, settleTokens } from './token-budgets.ts';
 
 export type TurnStore = ReturnType<typeof createTurnStore>;
 
@@ -51,20 +54,21 @@ export function createTurnStore(sql: Sql) {
     case when rating is not null then jsonb_build_object('rating', rating, 'text', feedback) end as feedback`;
 
   /**
-   * Ends a running turn once, as `end` says; a turn that has ended stays as it is. Then the conversation's next queued
-   * turn is running. The statements do not wait for one another's results, so they travel together.
+   * Ends a running turn once, as the statement `end` says, and counts its tokens; a turn that has ended stays as it is.
+   * Then the conversation's next queued turn is running. The statements do not wait for one another's results, so they
+   * travel together.
    */
   async function finish(
     projectId: string,
     turnId: string,
-    end: (tx: Query) => Promise<unknown>,
+    end: (tx: Query) => PendingQuery<Row[]>,
   ): Promise<FinishedTurn> {
     return await sql.begin(async (tx) => {
       const [, , [turn], [next]] = await Promise.all([
         // A statement of its own: what comes after it sees the messages that were queued while this waited.
         tx`select 1 from conversations c join turns t on t.conversation_id = c.id
           where c.project_id = ${projectId} and t.id = ${turnId} for update of c`,
-        end(tx),
+        tx`with ended as (${end(tx)} returning 1), ${settleTokens(tx, projectId, turnId)}`,
         tx<{ status: TurnStatus; conversationId: string }[]>`
           select status, conversation_id from turns where project_id = ${projectId} and id = ${turnId}`,
         tx<{ id: string }[]>`
@@ -85,10 +89,17 @@ export function createTurnStore(sql: Sql) {
     });
   }
 
+  /** Notes that an attempt has failed before it used a token, so that a retry need not reserve for it again. */
+  async function attemptUsedNothing(projectId: string, turnId: string, attempt: number): Promise<void> {
+    await sql`
+      update turn_attempts set prompt_tokens = 0, completion_tokens = 0
+      where project_id = ${projectId} and turn_id = ${turnId} and attempt = ${attempt} and outcome is null`;
+  }
+
   return {
     /**
      * Takes a message in: conversation, turn and dispatch, or nothing. A turn whose conversation is busy is queued.
-     * Throws CONVERSATION_NOT_FOUND and IDEMPOTENCY_KEY_REUSED.
+     * Throws CONVERSATION_NOT_FOUND, IDEMPOTENCY_KEY_REUSED and, where the project has a limit, TOKEN_LIMIT_EXCEEDED.
      */
     async accept(
       projectId: string,
@@ -112,7 +123,7 @@ export function createTurnStore(sql: Sql) {
             ? turn.conversation.repeats
             : null;
         const [[row]] = await Promise.all([
-          tx<{ status: TurnStatus }[]>`
+          tx<{ status: TurnStatus; limited: unknown }[]>`
             insert into turns (id, project_id, conversation_id, position, status, question, started_at, repeats)
             select ${turnId}, ${projectId}, ${conversationId},
               coalesce((select max(position) from turns where conversation_id = ${conversationId}), 0) + 1,
@@ -120,7 +131,8 @@ export function createTurnStore(sql: Sql) {
               case when busy then null else now() end, ${repeats}::uuid
             from (select exists (select 1 from turns
               where conversation_id = ${conversationId} and status in ('queued', 'running')) as busy) as conversation
-            returning status`,
+            returning status, (select settings from projects p where p.id = ${projectId}
+              and coalesce(p.settings->>'tokenLimit', p.settings->>'monthlyTokenBudget') is not null) as limited`,
           started && repeats === null
             ? insertWebhookEvent(tx, projectId, 'conversation.started', {
                 conversationId,
@@ -128,6 +140,11 @@ export function createTurnStore(sql: Sql) {
               })
             : undefined,
         ]);
+        if (row!.limited !== null) {
+          const limits = projectSettings.parse(row!.limited);
+          const tokens = reservationOf(turn.message, limits);
+          await reserveTokens(tx, projectId, { turnId, tokens, limits });
+        }
         if (row!.status === 'queued') return { turnId, conversationId, dispatch: undefined };
         const dispatch = chatTurnDispatch({ projectId, conversationId, turnId });
         await insertDispatch(tx, dispatch);
@@ -177,15 +194,25 @@ export function createTurnStore(sql: Sql) {
       return { ...row, settings: projectSettings.parse(row.settings) };
     },
 
-    /** Begins the next attempt and returns its number, from 1. */
+    /** Begins the next attempt and returns its number, from 1. Throws TOKEN_LIMIT_EXCEEDED for a retry too many. */
     async beginAttempt(projectId: string, turnId: string, provider: string): Promise<number> {
       const [row] = await sql<{ attempt: number }[]>`
         insert into turn_attempts (turn_id, project_id, attempt, provider)
         select ${turnId}, ${projectId},
           coalesce((select max(attempt) from turn_attempts where turn_id = ${turnId}), 0) + 1, ${provider}
         returning attempt`;
-      return row!.attempt;
+      const { attempt } = row!;
+      if (attempt === 1) return attempt;
+      try {
+        await sql.begin((tx) => reserveRetry(tx, projectId, turnId));
+      } catch (error) {
+        await attemptUsedNothing(projectId, turnId, attempt);
+        throw error;
+      }
+      return attempt;
     },
+
+    attemptUsedNothing,
 
     async saveDraft(projectId: string, turnId: string, attempt: number, draft: Draft): Promise<void> {
       await sql`
@@ -246,7 +273,7 @@ export function createTurnStore(sql: Sql) {
         projectId,
         turnId,
         (tx) => tx`
-          update turns set status = 'failed', error_code = ${failure.code}, error_message = ${failure.message},
+          update turns t set status = 'failed', error_code = ${failure.code}, error_message = ${failure.message},
             finished_at = now()
           where project_id = ${projectId} and id = ${turnId} and status = 'running'`,
       );
