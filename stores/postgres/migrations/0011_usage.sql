@@ -26,4 +26,4 @@ create table endpoint_usage (
   primary key (project_id, day, route)
 );
 
-create index turns_project on turns (project_id, created_at);
+create index turns_project_time on turns (project_id, created_at);
