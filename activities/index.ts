@@ -10,6 +10,7 @@ import { createChatActivities } from './chat/turn.ts';
 import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
+import { createLeadActivities } from './leads/verification.ts';
 import { createMailActivities } from './mails/send.ts';
 import { createProjectDeletionActivities } from './projects/delete.ts';
 import { createWebhookActivities } from './webhooks/send.ts';
@@ -36,6 +37,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createChatActivities(deps),
     ...createIngestionActivities(deps),
     ...createDeletionActivities(deps),
+    ...createLeadActivities(deps),
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),
     ...createWebhookActivities(deps),

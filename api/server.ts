@@ -22,6 +22,7 @@ import { createFrameListener } from '../stores/postgres/frames.ts';
 import { createStores } from '../stores/postgres/index.ts';
 import { createTemporalClient } from '../temporal/connection.ts';
 import { createDispatcher } from '../temporal/dispatcher.ts';
+import { createLeadFlow } from '../temporal/lead-flow.ts';
 import { createApp } from './app.ts';
 
 const config = readConfig();
@@ -43,6 +44,7 @@ const index = createChunkIndex(
 const app = await createApp({
   stores,
   dispatcher,
+  leadFlow: createLeadFlow({ client, dispatches: stores.dispatches }),
   tokens: createTokens(authSecrets(config)),
   retriever: createRetriever({ embeddings, index, chunks: stores.chunks }),
   frameListener: createFrameListener(sql, (error) => logger.warn({ err: error }, 'not listening for frames')),

@@ -50,6 +50,19 @@ export const mail = {
   giveUpAfter: 2 * 24 * 60 * 60 * 1000,
 } as const;
 
+export const lead = {
+  /** A call waits this long for the workflow's answer; then it is 503, and repeated. */
+  answer: 4_000,
+  /** What a call has stored belongs to it for this long; then a repeated call may take it over. */
+  hold: 6_000,
+  /** A call counts as repeated for this long. */
+  repeatWithin: 600_000,
+  /** Pause between two looks whether the session's workflow has been started. */
+  startPoll: 50,
+  /** A name server that does not answer within this is no reason to turn a visitor away. */
+  mailServerLookup: 2_000,
+} as const;
+
 /** Recording an outcome never gives up: nothing that was accepted may end unrecorded. */
 export const record = {
   attempt: 10_000,
@@ -76,6 +89,8 @@ export const overdue = {
   documentSilence: 60_000,
   /** How long after a mail's expiry its workflow is asked about in Temporal. */
   mailGrace: 60_000,
+  /** The same after a lead session's end. */
+  leadGrace: 60_000,
   batch: 20,
 } as const;
 

@@ -1,5 +1,7 @@
 // The workflows by name: their inputs, ids and task queues. Shared by whoever starts them and the workflows themselves.
 
+import type { VerificationRules } from './leads.ts';
+
 export interface ChatTurnInput {
   projectId: string;
   conversationId: string;
@@ -32,6 +34,12 @@ export interface DeliverWebhookInput {
   deliveryId: string;
 }
 
+export interface LeadVerificationInput {
+  projectId: string;
+  sessionId: string;
+  rules: VerificationRules;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
@@ -39,6 +47,7 @@ export interface FlowInputs {
   sendMail: SendMailInput;
   deleteProject: DeleteProjectInput;
   deliverWebhook: DeliverWebhookInput;
+  leadVerification: LeadVerificationInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -63,6 +72,7 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   sendMail: 'chat',
   deleteProject: 'ingestion',
   deliverWebhook: 'ingestion',
+  leadVerification: 'chat',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
@@ -71,6 +81,7 @@ export const webhookWorkflowPrefix = 'webhook/';
 export const ingestWorkflowId = (documentId: string, version: number) => `ingest/${documentId}/v${version}`;
 
 export const mailWorkflowId = (mailId: string) => `mail/${mailId}`;
+export const leadWorkflowId = (sessionId: string) => `lead/${sessionId}`;
 
 export const chatTurnDispatch = (input: ChatTurnInput): Dispatch => ({
   workflowType: 'chatTurn',
@@ -110,6 +121,13 @@ export const deleteProjectDispatch = (input: DeleteProjectInput): Dispatch => ({
 export const deliverWebhookDispatch = (input: DeliverWebhookInput): Dispatch => ({
   workflowType: 'deliverWebhook',
   workflowId: `${webhookWorkflowPrefix}${input.deliveryId}`,
+  projectId: input.projectId,
+  input,
+});
+
+export const leadVerificationDispatch = (input: LeadVerificationInput): Dispatch => ({
+  workflowType: 'leadVerification',
+  workflowId: leadWorkflowId(input.sessionId),
   projectId: input.projectId,
   input,
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { leadSettings } from './leads.ts';
 
 export const modelProviders = ['groq', 'openai', 'gemini', 'ollama', 'local'] as const;
 export const positions = ['bottom-right', 'bottom-left', 'top-right', 'top-left'] as const;
@@ -34,6 +35,8 @@ export const projectSettings = z.object({
   monthlyTokenBudget: z.number().int().positive().nullable().default(null),
   /** Answers that one verified lead may get, over all sessions; null: no limit. */
   assistantMessageLimit: z.number().int().positive().nullable().default(null),
+  /** Whether and how visitors are asked who they are. */
+  leads: leadSettings.prefault({}),
   /** Days after which conversations are removed; null: kept. */
   retentionDays: z.number().int().min(1).max(3_650).nullable().default(null),
 

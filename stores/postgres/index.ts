@@ -14,6 +14,9 @@ import { createFeedbackStore } from './feedback.ts';
 import { createFrameStore } from './frames.ts';
 import { createKeyStore } from './keys.ts';
 import { createLimitStore } from './limits.ts';
+import { createLeadSessionStore } from './lead-sessions.ts';
+import { createLeadStepStore } from './lead-steps.ts';
+import { createLeadStore } from './leads.ts';
 import { createMailStore } from './mails.ts';
 import { createOverdueStore } from './overdue.ts';
 import { createProjectDeletionStore } from './project-deletions.ts';
@@ -51,6 +54,9 @@ export function createStores(sql: Sql, encryption: Encryption) {
     turns: createTurnStore(sql),
     feedback: createFeedbackStore(sql),
     frames: createFrameStore(sql),
+    leads: createLeadStore(sql),
+    leadSessions: createLeadSessionStore(sql),
+    leadSteps: createLeadStepStore(sql, encryption),
     mails: createMailStore(sql, encryption),
     webhooks: createWebhookStore(sql, encryption),
     dispatches: createDispatchStore(sql),

@@ -8,6 +8,7 @@ import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
 import { newId } from './ids.ts';
+import { takeLeadAnswer } from './leads.ts';
 import { asJson } from './json.ts';
 import { insertWebhookEvent, insertWebhookEvents } from './webhook-events.ts';
 import { reserveRetry, reserveTokens, settleTokens } from './token-budgets.ts';
@@ -21,6 +22,8 @@ export interface NewTurn {
    * again to see what is answered now, apart from what visitors asked.
    */
   conversation: { id: string } | { sessionId: string } | 'new' | { repeats: string };
+  /** Who asks, where an address was verified: their answers are counted. */
+  leadId?: string;
 }
 
 export interface AcceptedTurn {
@@ -99,7 +102,8 @@ export function createTurnStore(sql: Sql) {
   return {
     /**
      * Takes a message in: conversation, turn and dispatch, or nothing. A turn whose conversation is busy is queued.
-     * Throws CONVERSATION_NOT_FOUND, IDEMPOTENCY_KEY_REUSED and, where the project has a limit, TOKEN_LIMIT_EXCEEDED.
+     * Throws CONVERSATION_NOT_FOUND, IDEMPOTENCY_KEY_REUSED and, where the project has a limit, TOKEN_LIMIT_EXCEEDED and
+     * ASSISTANT_MESSAGE_LIMIT_REACHED.
      */
     async accept(
       projectId: string,
@@ -118,6 +122,9 @@ export function createTurnStore(sql: Sql) {
             };
         }
         const { id: conversationId, started } = await lockConversation(tx, projectId, turn.conversation);
+        if (turn.leadId && !(await takeLeadAnswer(tx, projectId, turn.leadId, conversationId))) {
+          throw new AppError('ASSISTANT_MESSAGE_LIMIT_REACHED');
+        }
         const repeats =
           typeof turn.conversation === 'object' && 'repeats' in turn.conversation
             ? turn.conversation.repeats

@@ -69,9 +69,9 @@ export async function createTestEnvironment(servers: ProvidedContext['servers'])
     indexPrefix: prefix,
     config: readConfig(env),
 
-    async createProject(): Promise<TestProject> {
+    async createProject(settings: object = {}): Promise<TestProject> {
       const project = { id: newId(), key: newApiKey('test'), widgetKey: newApiKey('test') };
-      await stores.projects.create({ id: project.id, name: 'Test', settings: {} });
+      await stores.projects.create({ id: project.id, name: 'Test', settings });
       const create = (key: string, kind: KeyKind) =>
         stores.keys.create(project.id, { key, kind, name: kind, environment: 'test' });
       await create(project.key, 'ordinary');
