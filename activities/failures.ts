@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { ProviderError } from '../domain/errors.ts';
+import { AppError, ProviderError } from '../domain/errors.ts';
 import { outboundErrorIn } from '../outbound/outbound-error.ts';
 
 type AsyncFunctions = Record<string, (...args: never[]) => Promise<unknown>>;
@@ -25,6 +25,14 @@ export function readableFailures<T extends AsyncFunctions>(activities: T): T {
 function toFailure(error: unknown): unknown {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure || !(error instanceof Error)) {
     return error;
+  }
+  if (error instanceof AppError) {
+    // What was removed does not come back.
+    return ApplicationFailure.create({
+      message: error.message,
+      type: error.code,
+      nonRetryable: error.status === 404,
+    });
   }
   if (error instanceof ProviderError) {
     return ApplicationFailure.create({

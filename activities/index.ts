@@ -12,6 +12,8 @@ import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
 import { createMailActivities } from './mails/send.ts';
 import { createProjectDeletionActivities } from './projects/delete.ts';
+import { createQuestionActivities } from './questions/answer.ts';
+import { createRetentionActivities } from './retention/apply.ts';
 import { createWebhookActivities } from './webhooks/send.ts';
 
 export interface ActivityDependencies {
@@ -39,5 +41,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),
     ...createWebhookActivities(deps),
+    ...createQuestionActivities(deps),
+    ...createRetentionActivities(deps),
   });
 }

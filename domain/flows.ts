@@ -32,6 +32,11 @@ export interface DeliverWebhookInput {
   deliveryId: string;
 }
 
+export interface AnswerQuestionInput {
+  projectId: string;
+  questionId: string;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
@@ -39,6 +44,7 @@ export interface FlowInputs {
   sendMail: SendMailInput;
   deleteProject: DeleteProjectInput;
   deliverWebhook: DeliverWebhookInput;
+  answerQuestion: AnswerQuestionInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -63,6 +69,7 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   sendMail: 'chat',
   deleteProject: 'ingestion',
   deliverWebhook: 'ingestion',
+  answerQuestion: 'ingestion',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
@@ -110,6 +117,13 @@ export const deleteProjectDispatch = (input: DeleteProjectInput): Dispatch => ({
 export const deliverWebhookDispatch = (input: DeliverWebhookInput): Dispatch => ({
   workflowType: 'deliverWebhook',
   workflowId: `${webhookWorkflowPrefix}${input.deliveryId}`,
+  projectId: input.projectId,
+  input,
+});
+
+export const answerQuestionDispatch = (input: AnswerQuestionInput): Dispatch => ({
+  workflowType: 'answerQuestion',
+  workflowId: `question/${input.questionId}`,
   projectId: input.projectId,
   input,
 });

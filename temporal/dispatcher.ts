@@ -135,6 +135,8 @@ const summaryOf = (dispatch: Dispatch): string => {
       return 'remove a deleted project';
     case 'deliverWebhook':
       return 'tell a webhook of an event';
+    case 'answerQuestion':
+      return 'ask an unanswered question again';
   }
 };
 
