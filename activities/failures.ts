@@ -26,6 +26,14 @@ function toFailure(error: unknown): unknown {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure || !(error instanceof Error)) {
     return error;
   }
+  if (error instanceof AppError) {
+    // What was removed does not come back.
+    return ApplicationFailure.create({
+      message: error.message,
+      type: error.code,
+      nonRetryable: error.status === 404,
+    });
+  }
   if (error instanceof ProviderError) {
     return ApplicationFailure.create({
       message: error.message,

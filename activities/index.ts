@@ -13,6 +13,8 @@ import { createIngestionActivities } from './ingestion/ingest.ts';
 import { createLeadActivities } from './leads/verification.ts';
 import { createMailActivities } from './mails/send.ts';
 import { createProjectDeletionActivities } from './projects/delete.ts';
+import { createQuestionActivities } from './questions/answer.ts';
+import { createRetentionActivities } from './retention/apply.ts';
 import { createWebhookActivities } from './webhooks/send.ts';
 
 export interface ActivityDependencies {
@@ -41,5 +43,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),
     ...createWebhookActivities(deps),
+    ...createQuestionActivities(deps),
+    ...createRetentionActivities(deps),
   });
 }

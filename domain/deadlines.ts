@@ -137,6 +137,21 @@ export const outbound = {
   silence: 120_000,
 } as const;
 
+/** An answer that somebody wrote is asked for once its document is ready; the document is looked at this often. */
+export const questions = {
+  look: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 60_000 },
+} as const;
+
+/** Removing what projects do not want to keep. */
+export const retention = {
+  /** One try; the next one goes on where it stopped. */
+  attempt: 6 * 60 * 60 * 1000,
+  heartbeat: 30_000,
+  heartbeatEvery: 5_000,
+  retry: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 10 * 60 * 1000 },
+  deliveryDays: 30,
+} as const;
+
 export const webhooks = {
   /** One attempt, with recording it. */
   attempt: 30_000,

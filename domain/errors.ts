@@ -47,6 +47,8 @@ export const errorTable = {
   ],
   TURN_NOT_FOUND: [404, 'There is no such turn in this conversation.'],
   TURN_NOT_FINISHED: [409, 'This turn has no answer yet.'],
+  EXPLANATION_NOT_FOUND: [404, 'How this turn was searched for is not recorded.'],
+  QUESTION_NOT_FOUND: [404, 'There is no such unanswered question in this project.'],
   WEBHOOK_NOT_FOUND: [404, 'There is no such webhook in this project.'],
   DELIVERY_NOT_FOUND: [404, 'There is no such delivery in this project.'],
   SESSION_ID_REQUIRED: [400, 'Send the "sessionId" that the first call gave you.'],

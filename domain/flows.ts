@@ -40,6 +40,11 @@ export interface LeadVerificationInput {
   rules: VerificationRules;
 }
 
+export interface AnswerQuestionInput {
+  projectId: string;
+  questionId: string;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
@@ -48,6 +53,7 @@ export interface FlowInputs {
   deleteProject: DeleteProjectInput;
   deliverWebhook: DeliverWebhookInput;
   leadVerification: LeadVerificationInput;
+  answerQuestion: AnswerQuestionInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -73,6 +79,7 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   deleteProject: 'ingestion',
   deliverWebhook: 'ingestion',
   leadVerification: 'chat',
+  answerQuestion: 'ingestion',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
@@ -128,6 +135,13 @@ export const deliverWebhookDispatch = (input: DeliverWebhookInput): Dispatch => 
 export const leadVerificationDispatch = (input: LeadVerificationInput): Dispatch => ({
   workflowType: 'leadVerification',
   workflowId: leadWorkflowId(input.sessionId),
+  projectId: input.projectId,
+  input,
+});
+
+export const answerQuestionDispatch = (input: AnswerQuestionInput): Dispatch => ({
+  workflowType: 'answerQuestion',
+  workflowId: `question/${input.questionId}`,
   projectId: input.projectId,
   input,
 });

@@ -1,8 +1,10 @@
 import type { EmbeddingProvider } from '../providers/embedding.ts';
+import type { RetrievalExplanation } from '../domain/retrieval.ts';
 import type { Passage } from '../providers/generation.ts';
 import type { ChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
-import { fuse, type Leg } from '../stores/elasticsearch/fusion.ts';
+import { type FusedCandidate, fuse, type Leg } from '../stores/elasticsearch/fusion.ts';
 import type { ChunkStore } from '../stores/postgres/chunks.ts';
+import { explain } from './explain.ts';
 
 export type Retriever = ReturnType<typeof createRetriever>;
 
@@ -20,10 +22,15 @@ export function createRetriever(deps: {
   chunks: Pick<ChunkStore, 'published'>;
 }) {
   return {
-    /** The best `limit` passages of the project's published documents, best first. */
+    /** The best `limit` passages of the project's published documents, best first; `explained` is told why. */
     async search(
       projectId: string,
-      query: { text: string; limit: number; signal?: AbortSignal },
+      query: {
+        text: string;
+        limit: number;
+        signal?: AbortSignal;
+        explained?: (explanation: RetrievalExplanation) => void;
+      },
     ): Promise<RankedPassage[]> {
       const { signal } = query;
       const [vector] = await deps.embeddings.embed([query.text], {
@@ -37,7 +44,9 @@ export function createRetriever(deps: {
         ]);
         const exhausted = Math.max(legs.bm25.size, legs.dense.size) < size;
         if (passages.length >= query.limit || exhausted || size === candidateSizes.at(-1)) {
-          return rank(passages, legs).slice(0, query.limit);
+          const ranked = rank(passages, legs);
+          query.explained?.(explain({ query: null, legs, ranked, shown: query.limit }));
+          return passagesOf(ranked.slice(0, query.limit), passages);
         }
       }
       return [];
@@ -46,11 +55,13 @@ export function createRetriever(deps: {
 }
 
 /** Scores are normalised after the guard, so that what a visitor may not see has no say in the ranking. */
-function rank(passages: readonly Passage[], legs: { bm25: Leg; dense: Leg }): RankedPassage[] {
+function rank(passages: readonly Passage[], legs: { bm25: Leg; dense: Leg }): FusedCandidate[] {
+  const published = new Set(passages.map((passage) => passage.chunkId));
+  const visible = (leg: Leg): Leg => new Map([...leg].filter(([id]) => published.has(id)));
+  return fuse(visible(legs.bm25), visible(legs.dense));
+}
+
+function passagesOf(ranked: readonly FusedCandidate[], passages: readonly Passage[]): RankedPassage[] {
   const byId = new Map(passages.map((passage) => [passage.chunkId, passage]));
-  const visible = (leg: Leg): Leg => new Map([...leg].filter(([id]) => byId.has(id)));
-  return fuse(visible(legs.bm25), visible(legs.dense)).map(({ id, bm25, dense, fused }) => ({
-    ...byId.get(id)!,
-    scores: { bm25, dense, fused },
-  }));
+  return ranked.map(({ id, bm25, dense, fused }) => ({ ...byId.get(id)!, scores: { bm25, dense, fused } }));
 }

@@ -137,6 +137,8 @@ const summaryOf = (dispatch: Dispatch): string => {
       return 'tell a webhook of an event';
     case 'leadVerification':
       return 'ask a visitor for name and address, and verify the address';
+    case 'answerQuestion':
+      return 'ask an unanswered question again';
   }
 };
 

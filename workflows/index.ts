@@ -1,4 +1,6 @@
 // What the worker loads: every export is a workflow.
+export { answerQuestion } from './answer-question.ts';
+export { applyRetention } from './apply-retention.ts';
 export { chatTurn } from './chat-turn.ts';
 export { deleteDocument } from './delete-document.ts';
 export { deleteProject } from './delete-project.ts';

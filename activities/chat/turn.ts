@@ -46,6 +46,12 @@ export function createChatActivities({
         text: question,
         limit: passagesPerTurn,
         signal: Context.current().cancellationSignal,
+        // Beside the turn: no visitor waits for what operators may read later.
+        explained: (explanation) => {
+          stores.explanations.put(projectId, turnId, explanation).catch((error: unknown) => {
+            logger.warn({ err: error, projectId, turnId }, 'how a turn was searched for was not kept');
+          });
+        },
       });
       return passages.map(({ chunkId, scores }) => ({ chunkId, score: Number(scores.fused.toFixed(4)) }));
     },

@@ -10,6 +10,7 @@ import { createDiagnosticsStore } from './diagnostics.ts';
 import { createDispatchStore } from './dispatches.ts';
 import { createDocumentStore } from './documents.ts';
 import { createEmbeddingStore } from './embeddings.ts';
+import { createExplanationStore } from './explanations.ts';
 import { createFeedbackStore } from './feedback.ts';
 import { createFrameStore } from './frames.ts';
 import { createKeyStore } from './keys.ts';
@@ -21,6 +22,8 @@ import { createMailStore } from './mails.ts';
 import { createOverdueStore } from './overdue.ts';
 import { createProjectDeletionStore } from './project-deletions.ts';
 import { createProjectStore } from './projects.ts';
+import { createQuestionStore } from './questions.ts';
+import { createRetentionStore } from './retention.ts';
 import { createSessionStore } from './sessions.ts';
 import { createSignInFailureStore } from './sign-in-failures.ts';
 import { createTurnStore } from './turns.ts';
@@ -53,6 +56,9 @@ export function createStores(sql: Sql, encryption: Encryption) {
     conversations: createConversationStore(sql),
     turns: createTurnStore(sql),
     feedback: createFeedbackStore(sql),
+    explanations: createExplanationStore(sql),
+    questions: createQuestionStore(sql),
+    retention: createRetentionStore(sql),
     frames: createFrameStore(sql),
     leads: createLeadStore(sql),
     leadSessions: createLeadSessionStore(sql),

@@ -84,7 +84,7 @@ export function createTurnStore(sql: Sql) {
           returning id`,
         insertWebhookEvents(tx, projectId, answeredEvent(tx, projectId, turnId)),
       ]);
-      if (!turn) throw new Error(`turn ${turnId} does not exist`);
+      if (!turn) throw new AppError('TURN_NOT_FOUND');
       if (!next) return { status: turn.status, next: undefined };
       const dispatch = chatTurnDispatch({ projectId, conversationId: turn.conversationId, turnId: next.id });
       await insertDispatch(tx, dispatch);
