@@ -13,6 +13,8 @@ import { createIngestionActivities } from './ingestion/ingest.ts';
 import { createMailActivities } from './mails/send.ts';
 import { createProjectDeletionActivities } from './projects/delete.ts';
 import { createWebhookActivities } from './webhooks/send.ts';
+import { createParser } from './ingestion/parser.ts';
+import { createVersionActivities } from './ingestion/versions.ts';
 
 export interface ActivityDependencies {
   stores: Stores;
@@ -34,7 +36,8 @@ export type Activities = ReturnType<typeof createActivities>;
 export function createActivities(deps: ActivityDependencies) {
   return readableFailures({
     ...createChatActivities(deps),
-    ...createIngestionActivities(deps),
+    ...createIngestionActivities({ ...deps, parser: createParser() }),
+    ...createVersionActivities(deps),
     ...createDeletionActivities(deps),
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),

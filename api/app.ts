@@ -26,6 +26,7 @@ import { documentRoutes } from './routes/documents.ts';
 import { healthRoutes } from './routes/health.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { projectRoutes } from './routes/projects.ts';
+import { ingestionRoutes } from './routes/ingestion.ts';
 import { retrievalRoutes } from './routes/retrieval.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -144,6 +145,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   keyRoutes(app, deps);
   userRoutes(app, deps);
   documentRoutes(app, deps);
+  ingestionRoutes(app, deps);
   chatRoutes(app, deps);
   turnRoutes(app, deps);
   chatSocketRoute(app, deps, stopping);
