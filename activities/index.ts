@@ -16,6 +16,8 @@ import { createProjectDeletionActivities } from './projects/delete.ts';
 import { createQuestionActivities } from './questions/answer.ts';
 import { createRetentionActivities } from './retention/apply.ts';
 import { createWebhookActivities } from './webhooks/send.ts';
+import { createParser } from './ingestion/parser.ts';
+import { createVersionActivities } from './ingestion/versions.ts';
 
 export interface ActivityDependencies {
   stores: Stores;
@@ -37,7 +39,8 @@ export type Activities = ReturnType<typeof createActivities>;
 export function createActivities(deps: ActivityDependencies) {
   return readableFailures({
     ...createChatActivities(deps),
-    ...createIngestionActivities(deps),
+    ...createIngestionActivities({ ...deps, parser: createParser() }),
+    ...createVersionActivities(deps),
     ...createDeletionActivities(deps),
     ...createLeadActivities(deps),
     ...createMailActivities(deps),

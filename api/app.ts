@@ -32,6 +32,7 @@ import { keyRoutes } from './routes/keys.ts';
 import { leadRoutes } from './routes/leads.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { questionRoutes } from './routes/questions.ts';
+import { ingestionRoutes } from './routes/ingestion.ts';
 import { retrievalRoutes } from './routes/retrieval.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -151,6 +152,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   keyRoutes(app, deps);
   userRoutes(app, deps);
   documentRoutes(app, deps);
+  ingestionRoutes(app, deps);
   chatRoutes(app, deps);
   turnRoutes(app, deps);
   chatSocketRoute(app, deps, stopping);

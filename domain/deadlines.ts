@@ -22,12 +22,16 @@ export const turn = {
 export const ingestion = {
   /** One try of a step; a step that was cut off goes on where it stopped. */
   step: 6 * 60 * 60 * 1000,
+  /** Reading one document; a file that takes longer is taken for hostile. */
+  parsing: 120_000,
   /** As for a turn; documents may wait a little longer. */
   heartbeat: 5_000,
   heartbeatEvery: 1_000,
   retry: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 30_000 },
   /** A write of a stopped ingestion may still land in Elasticsearch this long after it (elasticsearch.shardWait). */
   lateWrites: 15_000,
+  /** Removing what a version that ended badly had indexed; what stays is never shown and goes with the next version. */
+  withdraw: 60_000,
   /** A failing step is tried for this long (an outage of Elasticsearch, say) before the document fails. */
   giveUpAfter: 24 * 60 * 60 * 1000,
 } as const;

@@ -23,6 +23,11 @@ export const errorRemedies: Partial<Record<ErrorCode, string>> = {
     'Use `https://`. Operators: end TLS in a proxy that sets `X-Forwarded-Proto`, and set `TRUST_PROXY`. A key that was sent over plain HTTP should be rotated.',
   ROUTE_NOT_FOUND: 'Compare method and path with `/docs`.',
   DOCUMENT_NOT_FOUND: 'The id is wrong, deleted, or of another project than the key.',
+  DOCUMENT_STATE: 'Look at the document’s `status` first; the message says which status the call needs.',
+  CHUNK_NOT_FOUND:
+    'Read `GET /documents/:documentId/chunks` again: a new version of a document has new chunks.',
+  BATCH_NOT_FOUND: 'The id is wrong or of another project than the key.',
+  TEST_QUESTIONS_REQUIRED: 'Add questions with `POST /retrieval/questions`.',
   CONVERSATION_NOT_FOUND:
     'The id is wrong or of another project than the key. Leave it out to begin a new conversation.',
   TURN_FAILED: '`details.reason` says why, `details.turnId` finds the workflow `turn/<turnId>`. Ask again.',

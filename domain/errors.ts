@@ -40,6 +40,12 @@ export const errorTable = {
   HTTPS_REQUIRED: [403, 'This server is used over HTTPS only.'],
   ROUTE_NOT_FOUND: [404, 'There is no such route.'],
   DOCUMENT_NOT_FOUND: [404, 'There is no such document in this project.'],
+  DOCUMENT_STATE: [409, 'The document is not in a state for that.'],
+  CHUNK_NOT_FOUND: [404, 'There is no such chunk in the version of this document that answers.'],
+  BATCH_NOT_FOUND: [404, 'There is no such batch in this project.'],
+  TEST_QUESTION_NOT_FOUND: [404, 'There is no such test question in this project.'],
+  TEST_QUESTIONS_REQUIRED: [409, 'This project has no test questions. Add some first.'],
+  EVALUATION_NOT_FOUND: [404, 'There is no such evaluation in this project.'],
   CONVERSATION_NOT_FOUND: [404, 'There is no such conversation in this project.'],
   CONVERSATION_ID_REQUIRED: [
     400,

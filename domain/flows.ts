@@ -12,6 +12,8 @@ export interface IngestDocumentInput {
   projectId: string;
   documentId: string;
   version: number;
+  /** From 1; trying again after a failure is another run. */
+  run: number;
 }
 
 export interface DeleteDocumentInput {
@@ -85,7 +87,8 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
 /** With the delivery's id: stores write it in SQL, where one statement makes many. */
 export const webhookWorkflowPrefix = 'webhook/';
-export const ingestWorkflowId = (documentId: string, version: number) => `ingest/${documentId}/v${version}`;
+export const ingestWorkflowId = (documentId: string, version: number, run: number) =>
+  `ingest/${documentId}/v${version}${run > 1 ? `/r${run}` : ''}`;
 
 export const mailWorkflowId = (mailId: string) => `mail/${mailId}`;
 export const leadWorkflowId = (sessionId: string) => `lead/${sessionId}`;
@@ -99,7 +102,7 @@ export const chatTurnDispatch = (input: ChatTurnInput): Dispatch => ({
 
 export const ingestDocumentDispatch = (input: IngestDocumentInput): Dispatch => ({
   workflowType: 'ingestDocument',
-  workflowId: ingestWorkflowId(input.documentId, input.version),
+  workflowId: ingestWorkflowId(input.documentId, input.version, input.run),
   projectId: input.projectId,
   input,
 });

@@ -9,6 +9,8 @@ export interface Passage {
   text: string;
   startOffset: number;
   endOffset: number;
+  /** The page that it begins on, from 1, where the document has pages. */
+  page?: number | null;
 }
 
 export interface GenerationRequest {

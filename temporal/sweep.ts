@@ -64,10 +64,10 @@ async function sweepOverdue({
     await stores.frames.notify(turnId);
     if (next) dispatcher.startSoon(next);
   }
-  for (const { projectId, documentId, version } of await stores.overdue.claimDocumentVersions(
+  for (const { projectId, documentId, version, run } of await stores.overdue.claimDocumentVersions(
     overdueTiming.batch,
   )) {
-    const workflowId = ingestWorkflowId(documentId, version);
+    const workflowId = ingestWorkflowId(documentId, version, run);
     const status = await dispatcher.statusOf(workflowId);
     if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
     const message = `${reasons[status] ?? closedByItself}. Upload the document again.`;

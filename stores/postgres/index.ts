@@ -9,6 +9,7 @@ import { createConversationStore } from './conversations.ts';
 import { createDiagnosticsStore } from './diagnostics.ts';
 import { createDispatchStore } from './dispatches.ts';
 import { createDocumentStore } from './documents.ts';
+import { createDocumentVersionStore } from './document-versions.ts';
 import { createEmbeddingStore } from './embeddings.ts';
 import { createExplanationStore } from './explanations.ts';
 import { createFeedbackStore } from './feedback.ts';
@@ -49,7 +50,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     projectDeletions: createProjectDeletionStore(sql),
     keys: createKeyStore(sql, encryption),
     audit: createAuditStore(sql),
-    documents: createDocumentStore(sql),
+    documents: { ...createDocumentStore(sql), ...createDocumentVersionStore(sql) },
     chunks: createChunkStore(sql),
     embeddings: createEmbeddingStore(sql),
     blobs: createBlobStore(sql),
