@@ -10,6 +10,7 @@ import type { MailServer } from './providers/mail/index.ts';
 import type { ServerAccess } from './providers/registry.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
+const positive = z.coerce.number().int().positive();
 const list = z.string().transform((text) =>
   text
     .split(',')
@@ -60,7 +61,7 @@ const environment = z.object({
     }),
   /** Where visitors reach this server: what snippets name. */
   APP_BASE_URL: z.url().optional(),
-  /** Sites that may use the keys of projects without an allowlist of their own. */
+  /** Sites that may use the keys of projects without an allowlist of their own; '*' is no list. */
   CORS_ORIGIN: list.default([]),
   /** Origins of dashboards, which send bearer tokens. */
   FRONTEND_ORIGIN: list.default([]),
@@ -68,6 +69,16 @@ const environment = z.object({
   ACCESS_SECRET: secret.optional(),
   REFRESH_SECRET: secret.optional(),
   AUTH_SECRET: secret.optional(),
+  /** Production answers over HTTPS only; this says that whoever can reach the port may speak HTTP. */
+  ALLOW_PLAIN_HTTP: z.stringbool().default(false),
+
+  RATE_LIMIT_WINDOW_MS: positive.default(60_000),
+  /** Calls of one key in a window, or of one address without a key. */
+  RATE_LIMIT_MAX_REQUESTS: positive.default(600),
+  /** Questions of one visitor's browser in a window. */
+  RATE_LIMIT_VISITOR_REQUESTS: positive.default(60),
+  /** Questions of one conversation or session in a window. */
+  RATE_LIMIT_SESSION_REQUESTS: positive.default(30),
 
   /** Keys of other systems that the seed gives to the demo project: ordinary, publishable and secret. */
   DEFAULT_API_KEY: z.string().optional(),
@@ -158,6 +169,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     demoKeysFile: resolve(values.FRONTDESK_HOME, 'demo-keys.json'),
   };
 }
+
+/** What the API counts calls by. */
+export const rateLimitSettings = (config: Config) => ({
+  requests: config.RATE_LIMIT_MAX_REQUESTS,
+  visitorRequests: config.RATE_LIMIT_VISITOR_REQUESTS,
+  sessionRequests: config.RATE_LIMIT_SESSION_REQUESTS,
+  windowMs: config.RATE_LIMIT_WINDOW_MS,
+});
 
 /** Stands in for ENCRYPTION_KEYS outside production, so that a first start needs no secrets. It protects nothing. */
 const developmentKey: EncryptionKey = { id: 'development', key: Buffer.alloc(32, 'frontdesk') };

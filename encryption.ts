@@ -1,5 +1,5 @@
 // Secrets at rest (provider keys, codes that wait in a mail): AES-256-GCM, NIST SP 800-38D.
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 
 export interface EncryptionKey {
   /** Stands in front of what the key encrypted, so that keys can be rotated. */
@@ -16,6 +16,8 @@ export interface Encryption {
   encrypt(plaintext: string, context: string): string;
   /** Throws an Error that names the key's id, never the plaintext, when the key is absent or the text was changed. */
   decrypt(ciphertext: string, context: string): string;
+  /** A keyed hash, for what has so few values (a code of six digits) that a plain one could be tried out. */
+  mac(text: string, context: string): string;
   /** Whether the text was encrypted with a key other than the current one, and should be encrypted again. */
   isOutdated(ciphertext: string): boolean;
 }
@@ -26,6 +28,7 @@ const tagBytes = 16;
 /** The first key encrypts; all of them decrypt. */
 export function createEncryption(keys: readonly [EncryptionKey, ...EncryptionKey[]]): Encryption {
   const current = keys[0];
+  const macKey = Buffer.from(hkdfSync('sha256', current.key, '', 'frontdesk/mac', 32));
   return {
     encrypt(plaintext, context) {
       const nonce = randomBytes(nonceBytes);
@@ -58,6 +61,8 @@ export function createEncryption(keys: readonly [EncryptionKey, ...EncryptionKey
         );
       }
     },
+
+    mac: (text, context) => createHmac('sha256', macKey).update(`${context}\0${text}`).digest('base64url'),
 
     isOutdated: (ciphertext) => split(ciphertext)[0] !== current.id,
   };

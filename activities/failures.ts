@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { ProviderError } from '../domain/errors.ts';
+import { AppError, ProviderError } from '../domain/errors.ts';
 import { outboundErrorIn } from '../outbound/outbound-error.ts';
 
 type AsyncFunctions = Record<string, (...args: never[]) => Promise<unknown>>;
@@ -26,6 +26,14 @@ function toFailure(error: unknown): unknown {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure || !(error instanceof Error)) {
     return error;
   }
+  if (error instanceof AppError) {
+    // What was removed does not come back.
+    return ApplicationFailure.create({
+      message: error.message,
+      type: error.code,
+      nonRetryable: error.status === 404,
+    });
+  }
   if (error instanceof ProviderError) {
     return ApplicationFailure.create({
       message: error.message,
@@ -39,5 +47,7 @@ function toFailure(error: unknown): unknown {
     const { message, code: type, retryable } = outbound;
     return ApplicationFailure.create({ message, type, nonRetryable: !retryable });
   }
+  // A decision of ours, which another try would not change.
+  if (error instanceof AppError) return ApplicationFailure.nonRetryable(error.message, error.code);
   return ApplicationFailure.create({ message: error.message, type: error.name });
 }

@@ -9,9 +9,14 @@ import { createChatActivities } from './chat/turn.ts';
 import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
+import { createLeadActivities } from './leads/verification.ts';
 import { createMailActivities } from './mails/send.ts';
 import { createProjectDeletionActivities } from './projects/delete.ts';
+import { createQuestionActivities } from './questions/answer.ts';
+import { createRetentionActivities } from './retention/apply.ts';
 import { createWebhookActivities } from './webhooks/send.ts';
+import { createParser } from './ingestion/parser.ts';
+import { createVersionActivities } from './ingestion/versions.ts';
 
 export interface ActivityDependencies {
   stores: Stores;
@@ -32,10 +37,14 @@ export type Activities = ReturnType<typeof createActivities>;
 export function createActivities(deps: ActivityDependencies) {
   return readableFailures({
     ...createChatActivities(deps),
-    ...createIngestionActivities(deps),
+    ...createIngestionActivities({ ...deps, parser: createParser() }),
+    ...createVersionActivities(deps),
     ...createDeletionActivities(deps),
+    ...createLeadActivities(deps),
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),
     ...createWebhookActivities(deps),
+    ...createQuestionActivities(deps),
+    ...createRetentionActivities(deps),
   });
 }

@@ -11,22 +11,34 @@ import type { FrameListener } from '../stores/postgres/frames.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
 import { ndjsonRoutes } from './compat/ndjson.ts';
+import type { LeadFlow } from '../temporal/lead-flow.ts';
 import { accessControl } from './plugins/access.ts';
+import { callCounts } from './plugins/call-counts.ts';
 import { renderError } from './plugins/errors.ts';
 import { webSockets } from './plugins/websocket.ts';
+import { assistantRoutes } from './routes/assistant.ts';
 import { authRoutes } from './routes/auth.ts';
+import { limitGuesses, type RateLimitSettings, rateLimits } from './plugins/rate-limits.ts';
+import { security } from './plugins/security.ts';
+import { openApi } from './reference/openapi.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { chatSocketRoute } from './routes/chat-socket.ts';
 import { conversationRoutes } from './routes/conversations.ts';
 import { demoRoutes } from './routes/demo.ts';
 import { documentRoutes } from './routes/documents.ts';
+import { explanationRoutes } from './routes/explanations.ts';
+import { exportRoutes } from './routes/exports.ts';
 import { healthRoutes } from './routes/health.ts';
 import { keyRoutes } from './routes/keys.ts';
+import { leadRoutes } from './routes/leads.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { providerKeyRoutes } from './routes/provider-keys.ts';
 import { providerRoutes } from './routes/providers.ts';
+import { questionRoutes } from './routes/questions.ts';
+import { ingestionRoutes } from './routes/ingestion.ts';
 import { retrievalRoutes } from './routes/retrieval.ts';
 import { turnRoutes } from './routes/turns.ts';
+import { usageRoutes } from './routes/usage.ts';
 import { userRoutes } from './routes/users.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
@@ -34,6 +46,7 @@ import { webhookRoutes } from './routes/webhooks.ts';
 export interface AppDependencies {
   stores: Stores;
   dispatcher: Dispatcher;
+  leadFlow: LeadFlow;
   tokens: Tokens;
   retriever: Retriever;
   providers: Providers;
@@ -50,6 +63,7 @@ export interface AppDependencies {
     providerHealth: boolean;
     /** Largest decoded document, in bytes. */
     maxContentBytes: number;
+    /** Whose X-Forwarded-* headers count: nobody's, everybody's, so many hops, or these addresses. */
     trustProxy: boolean | number | string[];
     /** Where visitors reach this server, without a slash at the end; undefined: as a request says. */
     appBaseUrl: string | undefined;
@@ -59,6 +73,9 @@ export interface AppDependencies {
     dashboardOrigins: readonly string[];
     /** Undefined in production: there is no demo page. */
     demo: { keysFile: string; namespaceUrl: string } | undefined;
+    rateLimits: RateLimitSettings;
+    /** In production: plain HTTP is refused, and browsers are told to come over HTTPS only. */
+    httpsOnly: boolean;
   };
 }
 
@@ -81,9 +98,21 @@ const allowedHeaders = [
   'Last-Event-ID',
 ];
 
+/** What scripts of other origins may read of a reply. */
+const exposedHeaders = [
+  'Retry-After',
+  'X-Request-Id',
+  'RateLimit',
+  'RateLimit-Policy',
+  'RateLimit-Limit',
+  'RateLimit-Remaining',
+  'RateLimit-Reset',
+];
+
 /** The whole HTTP server, without listening. */
 export async function createApp(deps: AppDependencies): Promise<App> {
-  const { trustProxy } = deps.settings;
+  const { settings } = deps;
+  const { trustProxy } = settings;
   const app: App = Fastify({
     loggerInstance: deps.logger as FastifyBaseLogger,
     // Bodies without a limit of their own are small JSON.
@@ -98,7 +127,10 @@ export async function createApp(deps: AppDependencies): Promise<App> {
 
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  app.setErrorHandler(renderError);
+  app.setErrorHandler(async (error, request, reply) => {
+    const shown = await limitGuesses(deps.stores.limits, settings.rateLimits, { error, request, reply });
+    return renderError(shown, request, reply);
+  });
   app.setNotFoundHandler(() => {
     throw new AppError('ROUTE_NOT_FOUND');
   });
@@ -108,19 +140,14 @@ export async function createApp(deps: AppDependencies): Promise<App> {
     origin: true,
     credentials: true,
     allowedHeaders,
-    exposedHeaders: ['Retry-After', 'X-Request-Id'],
+    exposedHeaders,
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
   });
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers({
-      'x-request-id': request.id,
-      'x-content-type-options': 'nosniff',
-      'x-frame-options': 'SAMEORIGIN',
-      'referrer-policy': 'strict-origin-when-cross-origin',
-      'permissions-policy': 'camera=(), microphone=(), geolocation=()',
-    });
-  });
+  security(app, settings);
+  await openApi(app);
   accessControl(app, deps);
+  rateLimits(app, deps.stores.limits, settings.rateLimits);
+  callCounts(app, deps.stores.usage);
 
   const stopping = await webSockets(app);
 
@@ -131,15 +158,22 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   keyRoutes(app, deps);
   userRoutes(app, deps);
   documentRoutes(app, deps);
+  ingestionRoutes(app, deps);
   chatRoutes(app, deps);
   turnRoutes(app, deps);
   chatSocketRoute(app, deps, stopping);
   ndjsonRoutes(app, deps);
   conversationRoutes(app, deps);
+  assistantRoutes(app, deps);
+  leadRoutes(app, deps);
+  exportRoutes(app, deps);
+  explanationRoutes(app, deps);
+  questionRoutes(app, deps);
   retrievalRoutes(app, deps);
   webhookRoutes(app, deps);
   providerRoutes(app, deps);
   providerKeyRoutes(app, deps);
-  if (deps.settings.demo) demoRoutes(app, deps.settings.demo);
+  usageRoutes(app, deps);
+  if (settings.demo) demoRoutes(app, settings.demo);
   return app;
 }

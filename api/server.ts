@@ -3,6 +3,7 @@ import { createTokens } from '../auth/tokens.ts';
 import {
   authSecrets,
   encryptionKeys,
+  rateLimitSettings,
   readConfig,
   required,
   temporalNamespaceUrl,
@@ -23,6 +24,7 @@ import { createFrameListener } from '../stores/postgres/frames.ts';
 import { createStores } from '../stores/postgres/index.ts';
 import { createTemporalClient } from '../temporal/connection.ts';
 import { createDispatcher } from '../temporal/dispatcher.ts';
+import { createLeadFlow } from '../temporal/lead-flow.ts';
 import { createApp } from './app.ts';
 
 const config = readConfig();
@@ -46,6 +48,7 @@ const spaces = createSpaces({ client: elasticsearch, prefix, providers, projects
 const app = await createApp({
   stores,
   dispatcher,
+  leadFlow: createLeadFlow({ client, dispatches: stores.dispatches }),
   tokens: createTokens(authSecrets(config)),
   retriever: createRetriever({ spaces, chunks: stores.chunks }),
   providers,
@@ -67,6 +70,8 @@ const app = await createApp({
       config.NODE_ENV === 'production'
         ? undefined
         : { keysFile: config.demoKeysFile, namespaceUrl: temporalNamespaceUrl(config) },
+    rateLimits: rateLimitSettings(config),
+    httpsOnly: config.NODE_ENV === 'production' && !config.ALLOW_PLAIN_HTTP,
   },
 });
 await app.listen({ host: config.HOST, port: config.PORT });

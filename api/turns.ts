@@ -11,6 +11,7 @@ import { isUuid } from '../stores/postgres/client.ts';
 import type { Idempotency } from '../stores/postgres/idempotency.ts';
 import type { AcceptedTurn, NewTurn } from '../stores/postgres/turns.ts';
 import type { AppDependencies } from './app.ts';
+import { hashOf, takeOrRefuse } from './plugins/rate-limits.ts';
 import { followTurn } from './turn-frames.ts';
 
 export const messageText = z.string().trim().min(1, 'must not be empty').max(maxMessageLength);
@@ -31,11 +32,24 @@ export async function acceptTurn(
   turn: NewTurn,
   idempotency: Idempotency | undefined,
 ): Promise<AcceptedTurn> {
+  await countMessage(deps, projectId, turn.conversation);
   const accepted = await deps.stores.turns.accept(projectId, turn, idempotency);
   const { turnId, conversationId } = accepted;
   log.info({ projectId, turnId, conversationId }, 'turn accepted');
   if (accepted.dispatch) deps.dispatcher.startSoon(accepted.dispatch);
   return accepted;
+}
+
+/** Counts a message of a conversation that goes on. Throws RATE_LIMIT_EXCEEDED. */
+async function countMessage(
+  { stores, settings }: AppDependencies,
+  projectId: string,
+  conversation: NewTurn['conversation'],
+): Promise<void> {
+  if (conversation === 'new' || 'repeats' in conversation) return;
+  const { sessionRequests: points, windowMs } = settings.rateLimits;
+  const session = 'id' in conversation ? conversation.id : conversation.sessionId;
+  await takeOrRefuse(stores.limits, { name: 'session', points, windowMs }, hashOf(projectId, session));
 }
 
 export const followAccepted = (
@@ -61,6 +75,10 @@ export async function recordedTurn(
     throw new AppError('TURN_FAILED', { message, details: { turnId } });
   }
   if (turn.status === 'failed') {
+    if (turn.errorCode === 'TOKEN_LIMIT_EXCEEDED') {
+      const message = turn.errorMessage ?? undefined;
+      throw new AppError(turn.errorCode, { ...(message ? { message } : {}), details: { turnId } });
+    }
     const reason = turn.errorMessage ?? 'unknown';
     throw new AppError('TURN_FAILED', { details: { turnId, code: turn.errorCode, reason } });
   }

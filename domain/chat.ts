@@ -10,6 +10,8 @@ export interface Source {
   title: string;
   /** The path of headings above the quote, joined with " › "; empty where the document has none. */
   heading: string;
+  /** From 1; absent where the document has no pages. */
+  page?: number;
   quote: string;
   /** Fused retrieval score, 0 to 1. */
   score: number;

@@ -38,12 +38,16 @@ export const models = {
 export const ingestion = {
   /** One try of a step; a step that was cut off goes on where it stopped. */
   step: 6 * 60 * 60 * 1000,
+  /** Reading one document; a file that takes longer is taken for hostile. */
+  parsing: 120_000,
   /** As for a turn; documents may wait a little longer. */
   heartbeat: 5_000,
   heartbeatEvery: 1_000,
   retry: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 30_000 },
   /** A write of a stopped ingestion may still land in Elasticsearch this long after it (elasticsearch.shardWait). */
   lateWrites: 15_000,
+  /** Removing what a version that ended badly had indexed; what stays is never shown and goes with the next version. */
+  withdraw: 60_000,
   /** A failing step is tried for this long (an outage of Elasticsearch, say) before the document fails. */
   giveUpAfter: 24 * 60 * 60 * 1000,
 } as const;
@@ -64,6 +68,19 @@ export const mail = {
   urgentRetry: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 20_000 },
   /** A mail without an expiry of its own is tried for this long. */
   giveUpAfter: 2 * 24 * 60 * 60 * 1000,
+} as const;
+
+export const lead = {
+  /** A call waits this long for the workflow's answer; then it is 503, and repeated. */
+  answer: 4_000,
+  /** What a call has stored belongs to it for this long; then a repeated call may take it over. */
+  hold: 6_000,
+  /** A call counts as repeated for this long. */
+  repeatWithin: 600_000,
+  /** Pause between two looks whether the session's workflow has been started. */
+  startPoll: 50,
+  /** A name server that does not answer within this is no reason to turn a visitor away. */
+  mailServerLookup: 2_000,
 } as const;
 
 /** Recording an outcome never gives up: nothing that was accepted may end unrecorded. */
@@ -92,6 +109,8 @@ export const overdue = {
   documentSilence: 60_000,
   /** How long after a mail's expiry its workflow is asked about in Temporal. */
   mailGrace: 60_000,
+  /** The same after a lead session's end. */
+  leadGrace: 60_000,
   batch: 20,
 } as const;
 
@@ -138,6 +157,21 @@ export const outbound = {
   silence: 120_000,
 } as const;
 
+/** An answer that somebody wrote is asked for once its document is ready; the document is looked at this often. */
+export const questions = {
+  look: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 60_000 },
+} as const;
+
+/** Removing what projects do not want to keep. */
+export const retention = {
+  /** One try; the next one goes on where it stopped. */
+  attempt: 6 * 60 * 60 * 1000,
+  heartbeat: 30_000,
+  heartbeatEvery: 5_000,
+  retry: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 10 * 60 * 1000 },
+  deliveryDays: 30,
+} as const;
+
 export const webhooks = {
   /** One attempt, with recording it. */
   attempt: 30_000,
@@ -151,6 +185,12 @@ export const webhooks = {
 export const postgresConnect = 5_000;
 /** The longest pause before a lost connection is opened again. */
 export const postgresReconnect = 1_000;
+
+/** Counts of calls. */
+export const usage = {
+  /** An API writes its counts this often, and when it stops. */
+  writeEvery: 5_000,
+} as const;
 
 /** A server that does not answer /ready's question within this counts as down. */
 export const probe = 2_000;

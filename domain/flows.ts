@@ -1,5 +1,7 @@
 // The workflows by name: their inputs, ids and task queues. Shared by whoever starts them and the workflows themselves.
 
+import type { VerificationRules } from './leads.ts';
+
 export interface ChatTurnInput {
   projectId: string;
   conversationId: string;
@@ -10,6 +12,8 @@ export interface IngestDocumentInput {
   projectId: string;
   documentId: string;
   version: number;
+  /** From 1; trying again after a failure is another run. */
+  run: number;
 }
 
 export interface DeleteDocumentInput {
@@ -32,6 +36,17 @@ export interface DeliverWebhookInput {
   deliveryId: string;
 }
 
+export interface LeadVerificationInput {
+  projectId: string;
+  sessionId: string;
+  rules: VerificationRules;
+}
+
+export interface AnswerQuestionInput {
+  projectId: string;
+  questionId: string;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
@@ -39,6 +54,8 @@ export interface FlowInputs {
   sendMail: SendMailInput;
   deleteProject: DeleteProjectInput;
   deliverWebhook: DeliverWebhookInput;
+  leadVerification: LeadVerificationInput;
+  answerQuestion: AnswerQuestionInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -63,14 +80,18 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   sendMail: 'chat',
   deleteProject: 'ingestion',
   deliverWebhook: 'ingestion',
+  leadVerification: 'chat',
+  answerQuestion: 'ingestion',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
 /** With the delivery's id: stores write it in SQL, where one statement makes many. */
 export const webhookWorkflowPrefix = 'webhook/';
-export const ingestWorkflowId = (documentId: string, version: number) => `ingest/${documentId}/v${version}`;
+export const ingestWorkflowId = (documentId: string, version: number, run: number) =>
+  `ingest/${documentId}/v${version}${run > 1 ? `/r${run}` : ''}`;
 
 export const mailWorkflowId = (mailId: string) => `mail/${mailId}`;
+export const leadWorkflowId = (sessionId: string) => `lead/${sessionId}`;
 
 export const chatTurnDispatch = (input: ChatTurnInput): Dispatch => ({
   workflowType: 'chatTurn',
@@ -81,7 +102,7 @@ export const chatTurnDispatch = (input: ChatTurnInput): Dispatch => ({
 
 export const ingestDocumentDispatch = (input: IngestDocumentInput): Dispatch => ({
   workflowType: 'ingestDocument',
-  workflowId: ingestWorkflowId(input.documentId, input.version),
+  workflowId: ingestWorkflowId(input.documentId, input.version, input.run),
   projectId: input.projectId,
   input,
 });
@@ -110,6 +131,20 @@ export const deleteProjectDispatch = (input: DeleteProjectInput): Dispatch => ({
 export const deliverWebhookDispatch = (input: DeliverWebhookInput): Dispatch => ({
   workflowType: 'deliverWebhook',
   workflowId: `${webhookWorkflowPrefix}${input.deliveryId}`,
+  projectId: input.projectId,
+  input,
+});
+
+export const leadVerificationDispatch = (input: LeadVerificationInput): Dispatch => ({
+  workflowType: 'leadVerification',
+  workflowId: leadWorkflowId(input.sessionId),
+  projectId: input.projectId,
+  input,
+});
+
+export const answerQuestionDispatch = (input: AnswerQuestionInput): Dispatch => ({
+  workflowType: 'answerQuestion',
+  workflowId: `question/${input.questionId}`,
   projectId: input.projectId,
   input,
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { leadSettings } from './leads.ts';
 import { modelProviders, modelSettings } from './models.ts';
 import type { SealedProviderKey } from './provider-keys.ts';
 
@@ -41,6 +42,8 @@ export const projectSettings = z.object({
   monthlyTokenBudget: z.number().int().positive().nullable().default(null),
   /** Answers that one verified lead may get, over all sessions; null: no limit. */
   assistantMessageLimit: z.number().int().positive().nullable().default(null),
+  /** Whether and how visitors are asked who they are. */
+  leads: leadSettings.prefault({}),
   /** Days after which conversations are removed; null: kept. */
   retentionDays: z.number().int().min(1).max(3_650).nullable().default(null),
 

@@ -12,6 +12,8 @@ export interface Passage {
   text: string;
   startOffset: number;
   endOffset: number;
+  /** The page that it begins on, from 1, where the document has pages. */
+  page?: number | null;
 }
 
 /** An earlier turn of the conversation. */

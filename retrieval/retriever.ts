@@ -1,6 +1,8 @@
+import type { RetrievalExplanation } from '../domain/retrieval.ts';
 import type { Passage } from '../providers/generation.ts';
-import { fuse, type Leg } from '../stores/elasticsearch/fusion.ts';
+import { type FusedCandidate, fuse, type Leg } from '../stores/elasticsearch/fusion.ts';
 import type { ChunkStore } from '../stores/postgres/chunks.ts';
+import { explain } from './explain.ts';
 import type { Space, Spaces } from './spaces.ts';
 
 export type Retriever = ReturnType<typeof createRetriever>;
@@ -19,12 +21,20 @@ export function createRetriever(deps: {
 }) {
   return {
     /**
-     * The best `limit` passages of the project's published documents, best first. `space` is the project's own, for
-     * callers who know it already.
+     * The best `limit` passages of the project's published documents, best first; `explained` is told why. `space` is the
+     * project's own, for callers who know it already.
      */
     async search(
       projectId: string,
-      query: { text: string; limit: number; signal?: AbortSignal; space?: Space },
+      query: {
+        text: string;
+        /** Whether the text is not what was asked, but made of it. */
+        rewritten?: boolean;
+        limit: number;
+        signal?: AbortSignal;
+        space?: Space;
+        explained?: (explanation: RetrievalExplanation) => void;
+      },
     ): Promise<RankedPassage[]> {
       const { signal } = query;
       const { embeddings, index } = query.space ?? (await deps.spaces.ofProject(projectId));
@@ -39,7 +49,11 @@ export function createRetriever(deps: {
         ]);
         const exhausted = Math.max(legs.bm25.size, legs.dense.size) < size;
         if (passages.length >= query.limit || exhausted || size === candidateSizes.at(-1)) {
-          return rank(passages, legs).slice(0, query.limit);
+          const ranked = rank(passages, legs);
+          query.explained?.(
+            explain({ query: query.rewritten ? query.text : null, legs, ranked, shown: query.limit }),
+          );
+          return passagesOf(ranked.slice(0, query.limit), passages);
         }
       }
       return [];
@@ -48,11 +62,13 @@ export function createRetriever(deps: {
 }
 
 /** Scores are normalised after the guard, so that what a visitor may not see has no say in the ranking. */
-function rank(passages: readonly Passage[], legs: { bm25: Leg; dense: Leg }): RankedPassage[] {
+function rank(passages: readonly Passage[], legs: { bm25: Leg; dense: Leg }): FusedCandidate[] {
+  const published = new Set(passages.map((passage) => passage.chunkId));
+  const visible = (leg: Leg): Leg => new Map([...leg].filter(([id]) => published.has(id)));
+  return fuse(visible(legs.bm25), visible(legs.dense));
+}
+
+function passagesOf(ranked: readonly FusedCandidate[], passages: readonly Passage[]): RankedPassage[] {
   const byId = new Map(passages.map((passage) => [passage.chunkId, passage]));
-  const visible = (leg: Leg): Leg => new Map([...leg].filter(([id]) => byId.has(id)));
-  return fuse(visible(legs.bm25), visible(legs.dense)).map(({ id, bm25, dense, fused }) => ({
-    ...byId.get(id)!,
-    scores: { bm25, dense, fused },
-  }));
+  return ranked.map(({ id, bm25, dense, fused }) => ({ ...byId.get(id)!, scores: { bm25, dense, fused } }));
 }

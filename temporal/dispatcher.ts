@@ -6,7 +6,9 @@ import {
 } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { dispatch as timing, probe, turn } from '../domain/deadlines.ts';
+import { AppError } from '../domain/errors.ts';
 import { type Dispatch, taskQueueOf } from '../domain/flows.ts';
+import type { IngestionOrder } from '../domain/ingestion.ts';
 import type { DispatchStore } from '../stores/postgres/dispatches.ts';
 import { searchAttributesOf } from './search-attributes.ts';
 
@@ -51,6 +53,32 @@ export function createDispatcher(deps: {
     /** Starts without waiting, where nobody waits for it to be started. */
     startSoon(dispatch: Dispatch): void {
       void start(dispatch);
+    },
+
+    /**
+     * Tells a running ingestion something. One whose start is only written down is started first. False where it has
+     * ended already. Throws SERVICE_UNAVAILABLE while Temporal does not answer; then nothing was told.
+     */
+    async order(dispatch: Dispatch, order: IngestionOrder): Promise<boolean> {
+      const handle = client.workflow.getHandle(dispatch.workflowId);
+      const tell = () =>
+        client.connection.withDeadline(Date.now() + timing.start, async () => {
+          if (order === 'cancel') await handle.cancel();
+          else await handle.signal(order);
+        });
+      for (const last of [false, true]) {
+        try {
+          await tell();
+          return true;
+        } catch (error) {
+          const missing = error instanceof WorkflowNotFoundError;
+          if (missing && last) return false;
+          if (!missing || !(await start(dispatch))) {
+            throw new AppError('SERVICE_UNAVAILABLE', { cause: error, details: { retryAfterSeconds: 5 } });
+          }
+        }
+      }
+      return false;
     },
 
     /** Cancels a workflow and returns when it has ended. False where none was running. */
@@ -135,6 +163,10 @@ const summaryOf = (dispatch: Dispatch): string => {
       return 'remove a deleted project';
     case 'deliverWebhook':
       return 'tell a webhook of an event';
+    case 'leadVerification':
+      return 'ask a visitor for name and address, and verify the address';
+    case 'answerQuestion':
+      return 'ask an unanswered question again';
   }
 };
 

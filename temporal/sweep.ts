@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { dispatch as dispatchTiming, live, overdue as overdueTiming } from '../domain/deadlines.ts';
-import { ingestWorkflowId, mailWorkflowId, turnWorkflowId } from '../domain/flows.ts';
+import { ingestWorkflowId, leadWorkflowId, mailWorkflowId, turnWorkflowId } from '../domain/flows.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 
@@ -18,6 +18,7 @@ export function startSweeps(deps: {
   const sweeps = [
     repeat(dispatchTiming.sweepEvery, 'dispatches', deps.logger, () => sweepDispatches(deps)),
     repeat(overdueTiming.sweepEvery, 'overdue rows', deps.logger, () => sweepOverdue(deps)),
+    repeat(overdueTiming.sweepEvery, 'lead sessions', deps.logger, () => sweepLeadSessions(deps)),
     repeat(live.sweepEvery, 'old frames', deps.logger, () => deps.stores.frames.removeOld()),
   ];
   return async () => {
@@ -63,10 +64,10 @@ async function sweepOverdue({
     await stores.frames.notify(turnId);
     if (next) dispatcher.startSoon(next);
   }
-  for (const { projectId, documentId, version } of await stores.overdue.claimDocumentVersions(
+  for (const { projectId, documentId, version, run } of await stores.overdue.claimDocumentVersions(
     overdueTiming.batch,
   )) {
-    const workflowId = ingestWorkflowId(documentId, version);
+    const workflowId = ingestWorkflowId(documentId, version, run);
     const status = await dispatcher.statusOf(workflowId);
     if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
     const message = `${reasons[status] ?? closedByItself}. Upload the document again.`;
@@ -85,6 +86,22 @@ async function sweepOverdue({
       code: `WORKFLOW_${status}`,
       reason: `${reasons[status] ?? closedByItself}.`,
     });
+  }
+}
+
+async function sweepLeadSessions({
+  stores,
+  dispatcher,
+}: {
+  stores: Stores;
+  dispatcher: Dispatcher;
+}): Promise<void> {
+  for (const { projectId, sessionId } of await stores.leadSessions.claimOverdue(overdueTiming.batch)) {
+    const workflowId = leadWorkflowId(sessionId);
+    const status = await dispatcher.statusOf(workflowId);
+    if (status === 'RUNNING' || (await stores.dispatches.has(workflowId))) continue;
+    const reason = `${reasons[status] ?? closedByItself}.`;
+    await stores.leadSessions.end(projectId, sessionId, { stage: 'expired', reason });
   }
 }
 

@@ -17,7 +17,7 @@ function constantsOf(value: object, path = ''): [name: string, value: string][] 
 }
 
 function inWords(name: string, value: number): string {
-  if (name === 'batch' || name === 'backoffCoefficient') return String(value);
+  if (name === 'batch' || name === 'backoffCoefficient' || name.endsWith('Days')) return String(value);
   const units = { h: 3_600_000, min: 60_000, s: 1_000 };
   for (const [unit, length] of Object.entries(units))
     if (value % length === 0) return `${value / length} ${unit}`;

@@ -93,7 +93,11 @@ describe('a document', () => {
       const { json } = await api.call('GET', `/documents/${documentId}`);
       return json.document.status === 'failed' ? json.document : undefined;
     });
-    expect(document.error).toEqual({ code: 'DOCUMENT_EMPTY', message: expect.stringContaining('no text') });
+    expect(document.error).toEqual({
+      code: 'DOCUMENT_EMPTY',
+      message: expect.stringContaining('no text'),
+      step: 'chunking',
+    });
   });
 });
 

@@ -82,6 +82,7 @@ test('a terminated, a deleted and a cancelled turn, a terminated and a queued do
   expect(failed.error).toEqual({
     code: 'WORKFLOW_TERMINATED',
     message: 'An operator terminated the workflow. Upload the document again.',
+    step: null,
   });
   await api.ready(waiting);
 

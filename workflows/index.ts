@@ -1,7 +1,10 @@
 // What the worker loads: every export is a workflow.
+export { answerQuestion } from './answer-question.ts';
+export { applyRetention } from './apply-retention.ts';
 export { chatTurn } from './chat-turn.ts';
 export { deleteDocument } from './delete-document.ts';
 export { deleteProject } from './delete-project.ts';
 export { deliverWebhook } from './deliver-webhook.ts';
 export { ingestDocument } from './ingest-document.ts';
+export { leadVerification } from './lead-verification.ts';
 export { sendMail } from './send-mail.ts';

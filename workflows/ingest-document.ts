@@ -3,15 +3,20 @@ import {
   ActivityFailure,
   ApplicationFailure,
   CancellationScope,
+  defineQuery,
+  defineSignal,
   isCancellation,
   proxyActivities,
   rootCause,
   setCurrentDetails,
+  setHandler,
+  sleep,
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
 import { ingestion, record } from '../domain/deadlines.ts';
 import type { IngestDocumentInput } from '../domain/flows.ts';
-import type { IngestionStep } from '../domain/ingestion.ts';
+import type { IngestionEnd, IngestionProgress } from '../domain/ingestion.ts';
+import { createPausable } from './pausable.ts';
 
 const step = {
   startToCloseTimeout: ingestion.step,
@@ -22,59 +27,96 @@ const step = {
   retry: ingestion.retry,
 };
 
+const { parseDocument } = proxyActivities<Activities>({ ...step, summary: 'read the content' });
 const { chunkDocument } = proxyActivities<Activities>({ ...step, summary: 'split into chunks' });
 const { embedChunks } = proxyActivities<Activities>({ ...step, summary: 'embed the chunks' });
 const { indexChunks } = proxyActivities<Activities>({ ...step, summary: 'index in Elasticsearch' });
 const { retireVersions } = proxyActivities<Activities>({ ...step, summary: 'remove older versions' });
-const { publishVersion } = proxyActivities<Activities>({
-  summary: 'let this version answer',
-  startToCloseTimeout: record.attempt,
-  retry: record.retry,
+const { withdrawVersion } = proxyActivities<Activities>({
+  ...step,
+  scheduleToCloseTimeout: ingestion.withdraw,
+  summary: 'remove what it had written',
 });
-const { endVersion } = proxyActivities<Activities>({
-  summary: 'record how it ended',
-  startToCloseTimeout: record.attempt,
-  retry: record.retry,
-});
+
+const recording = { startToCloseTimeout: record.attempt, retry: record.retry };
+const { publishVersion } = proxyActivities<Activities>({ ...recording, summary: 'let this version answer' });
+const { recordPause } = proxyActivities<Activities>({ ...recording, summary: 'record the pause' });
+const { endVersion } = proxyActivities<Activities>({ ...recording, summary: 'record how it ended' });
+
+const pauseSignal = defineSignal('pause');
+const resumeSignal = defineSignal('resume');
+const progressQuery = defineQuery<IngestionProgress>('progress');
 
 /** Makes one version of a document searchable. Every step goes on where an interrupted try stopped. */
 export async function ingestDocument(
   input: IngestDocumentInput,
 ): Promise<{ status: 'ready'; chunks: number }> {
-  let current: IngestionStep = 'chunking';
-  const begin = (next: IngestionStep, details: string) => {
-    current = next;
+  const at: IngestionProgress = { step: 'parsing', paused: false, chunks: null };
+  const steps = createPausable(async (paused) => {
+    at.paused = paused;
+    if (paused) setCurrentDetails(`Paused while ${at.step}`);
+    await recordPause(input, paused);
+  });
+  setHandler(pauseSignal, steps.pause);
+  setHandler(resumeSignal, steps.resume);
+  setHandler(progressQuery, () => at);
+
+  const begin = (next: IngestionProgress['step'], details: string) => {
+    at.step = next;
     setCurrentDetails(details);
   };
   try {
-    begin('chunking', 'Splitting into chunks');
-    const { chunks } = await chunkDocument(input);
-    begin('embedding', `Embedding ${chunks} chunks`);
-    await embedChunks(input);
-    begin('indexing', `Indexing ${chunks} chunks`);
-    await indexChunks(input);
+    await steps.run(() => {
+      begin('parsing', 'Reading the content');
+      return parseDocument(input);
+    });
+    const { chunks } = await steps.run(() => {
+      begin('chunking', 'Splitting into chunks');
+      return chunkDocument(input);
+    });
+    at.chunks = chunks;
+    await steps.run(() => {
+      begin('embedding', `Embedding ${chunks} chunks`);
+      return embedChunks(input);
+    });
+    await steps.run(() => {
+      begin('indexing', `Indexing ${chunks} chunks`);
+      return indexChunks(input);
+    });
     begin('publishing', 'Publishing');
-    await publishVersion(input);
-    setCurrentDetails(`Ready with ${chunks} chunks; removing older versions`);
-    await retireVersions(input);
-    setCurrentDetails(`Ready with ${chunks} chunks`);
-    return { status: 'ready', chunks };
+    await CancellationScope.nonCancellable(() => publishVersion(input));
   } catch (error) {
-    const end = isCancellation(error)
-      ? { status: 'cancelled' as const, code: 'INGESTION_CANCELLED', message: `Stopped while ${current}.` }
-      : {
-          status: 'failed' as const,
-          code: codeOf(error),
-          message: `Failed while ${current}: ${rootCause(error)}`,
-        };
+    const end = endOf(error, at);
     setCurrentDetails(end.message);
-    await CancellationScope.nonCancellable(() => endVersion(input, end));
-    if (end.status === 'cancelled') throw error;
+    await CancellationScope.nonCancellable(async () => {
+      await endVersion(input, end);
+      if (at.step !== 'parsing') await withdraw(input, at);
+    });
+    if (isCancellation(error)) throw error;
     throw ApplicationFailure.nonRetryable(end.message, end.code);
   }
+  // It answers now, whatever comes.
+  if (input.version > 1) {
+    setCurrentDetails(`Ready with ${at.chunks} chunks; removing older versions`);
+    await CancellationScope.nonCancellable(() => retireVersions(input));
+  }
+  setCurrentDetails(`Ready with ${at.chunks} chunks`);
+  return { status: 'ready', chunks: at.chunks ?? 0 };
 }
 
-function codeOf(error: unknown): string {
+/** What cannot be removed now is never shown, and goes with the next version or run. */
+async function withdraw(input: IngestDocumentInput, at: IngestionProgress): Promise<void> {
+  if (at.step === 'indexing')
+    await sleep(ingestion.lateWrites, { summary: 'writes that were under way may still land' });
+  await withdrawVersion(input).catch(() => {});
+}
+
+function endOf(error: unknown, { step }: IngestionProgress): IngestionEnd {
+  if (isCancellation(error))
+    return { status: 'cancelled', code: 'INGESTION_CANCELLED', message: `Stopped while ${step}.` };
   const cause = error instanceof ActivityFailure ? error.cause : error;
-  return cause instanceof ApplicationFailure && cause.type ? cause.type : 'INGESTION_FAILED';
+  const code = cause instanceof ApplicationFailure && cause.type ? cause.type : 'INGESTION_FAILED';
+  const reason = rootCause(error) ?? 'unknown reason';
+  if (code === 'SUPERSEDED') return { status: 'cancelled', code, message: reason };
+  return { status: 'failed', code, message: `Failed while ${step}: ${reason}` };
 }

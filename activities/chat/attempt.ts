@@ -82,7 +82,9 @@ async function attemptBy(
     provider = generation(candidate.provider);
   } catch (error) {
     if (error instanceof ProviderError) {
-      await fail(await stores.turns.beginAttempt(projectId, turnId, candidate), error);
+      const attempt = await stores.turns.beginAttempt(projectId, turnId, candidate);
+      await stores.turns.attemptUsedNothing(projectId, turnId, attempt);
+      await fail(attempt, error);
     }
     throw error;
   }
@@ -117,6 +119,7 @@ async function attemptBy(
     }
   } catch (error) {
     await frames.close();
+    if (text === '') await stores.turns.attemptUsedNothing(projectId, turnId, attempt);
     if (error instanceof ProviderError) await fail(attempt, error);
     throw error;
   }

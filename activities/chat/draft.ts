@@ -46,6 +46,7 @@ function sourceOf(
     documentId: passage.documentId,
     title: passage.title,
     heading: passage.headingPath.join(' › '),
+    ...(typeof passage.page === 'number' ? { page: passage.page } : {}),
     quote,
     score: ranked.find((candidate) => candidate.chunkId === chunkId)?.score ?? 0,
   };

@@ -45,7 +45,21 @@ export function createChatActivities({
       const text = await searchQueryOf({ stores, logger, generation }, input, turn, signal);
       const passages = await spaces
         .of(turn.access)
-        .then((space) => retriever.search(projectId, { text, limit: passagesPerTurn, signal, space }))
+        .then((space) =>
+          retriever.search(projectId, {
+            text,
+            rewritten: text !== turn.question,
+            limit: passagesPerTurn,
+            signal,
+            space,
+            // Beside the turn: no visitor waits for what operators may read later.
+            explained: (explanation) => {
+              stores.explanations.put(projectId, turnId, explanation).catch((error: unknown) => {
+                logger.warn({ err: error, projectId, turnId }, 'how a turn was searched for was not kept');
+              });
+            },
+          }),
+        )
         .catch((error: unknown) => {
           throw error instanceof ProviderError ? failureOfTurn([error]) : error;
         });

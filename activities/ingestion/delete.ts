@@ -11,8 +11,8 @@ export function createDeletionActivities({ stores, spaces, dispatcher }: Deletio
     async stopIngestion({ projectId, documentId }: DeleteDocumentInput): Promise<boolean> {
       return await withHeartbeat(timing.heartbeatEvery, async () => {
         let stopped = false;
-        for (const version of await stores.documents.versions(projectId, documentId)) {
-          stopped = (await dispatcher.stop(ingestWorkflowId(documentId, version))) || stopped;
+        for (const { version, run } of await stores.documents.versions(projectId, documentId)) {
+          stopped = (await dispatcher.stop(ingestWorkflowId(documentId, version, run))) || stopped;
         }
         return stopped;
       });

@@ -1,54 +1,52 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { embeddingText } from '../../domain/chunking.ts';
-import { ingestion as timing } from '../../domain/deadlines.ts';
-import { ProviderError } from '../../domain/errors.ts';
-import type { IngestDocumentInput } from '../../domain/flows.ts';
-import type { DocumentVersion } from '../../stores/postgres/documents.ts';
-import { withHeartbeat } from '../heartbeat.ts';
+import { type IngestDocumentInput, ingestWorkflowId } from '../../domain/flows.ts';
 import type { ActivityDependencies } from '../index.ts';
 import { chunkLongText } from './chunker.ts';
+import { languageOf } from './language.ts';
+import { pageAt } from './pages.ts';
+import type { Parser } from './parser.ts';
+import { runStep, versionOf } from './step.ts';
 
-type IngestionDependencies = Pick<ActivityDependencies, 'stores' | 'spaces'>;
+type IngestionDependencies = Pick<ActivityDependencies, 'stores' | 'spaces' | 'dispatcher'> & {
+  parser: Parser;
+};
 
 /** Chunks taken at a time: enough to keep every embedding thread busy, little enough to lose when a worker dies. */
 const embeddingPage = 64;
 const indexingPage = 250;
 
-type Work<T> = Parameters<typeof withHeartbeat<T>>[1];
-
-export function createIngestionActivities({ stores, spaces }: IngestionDependencies) {
-  async function versionOf({
-    projectId,
-    documentId,
-    version,
-  }: IngestDocumentInput): Promise<DocumentVersion> {
-    const found = await stores.documents.version(projectId, documentId, version);
-    if (!found) throw ApplicationFailure.nonRetryable('The document was deleted.', 'DOCUMENT_DELETED');
-    return found;
-  }
-
-  /** Runs a step with a heartbeat. While something that it needs is away, the document says so. */
-  async function step<T>(input: IngestDocumentInput, work: Work<T>): Promise<T> {
-    try {
-      return await withHeartbeat(timing.heartbeatEvery, work);
-    } catch (error) {
-      if (error instanceof ProviderError && error.retryable) {
-        const { projectId, documentId, version } = input;
-        await stores.documents.problem(projectId, documentId, version, error.message).catch(() => {});
-      }
-      throw error;
-    }
-  }
+/** The steps that make a version searchable, each under a heartbeat. A step that was cut off goes on where it stopped. */
+export function createIngestionActivities({ stores, spaces, dispatcher, parser }: IngestionDependencies) {
+  const step = <T>(input: IngestDocumentInput, work: Parameters<typeof runStep<T>>[2]) =>
+    runStep<T>({ stores }, input, work);
 
   return {
+    /** Reads the text of the content, whatever format it has, and keeps it. */
+    async parseDocument(input: IngestDocumentInput): Promise<void> {
+      const { projectId, documentId, version, run } = input;
+      await step(input, async (signal) => {
+        // The run before may still be clearing up what it had written.
+        if (run > 1) await dispatcher.stop(ingestWorkflowId(documentId, version, run - 1));
+        const { contentHash, textHash, mimeType, filename } = await versionOf({ stores }, input);
+        await stores.documents.progress(projectId, documentId, version, { step: 'parsing' });
+        if (textHash) return;
+        const content = await stores.blobs.get(projectId, contentHash);
+        const parsed = await parser.parse(content, { mimeType, filename }, signal);
+        const language = await languageOf(parsed.text);
+        await stores.documents.parsed(projectId, documentId, version, { ...parsed, language });
+      });
+    },
+
     async chunkDocument(input: IngestDocumentInput): Promise<{ chunks: number }> {
       const { projectId, documentId, version } = input;
       return await step(input, async (signal, report) => {
-        const { title, contentHash } = await versionOf(input);
+        const { title, textHash, pageStarts } = await versionOf({ stores }, input);
         await stores.documents.progress(projectId, documentId, version, { step: 'chunking' });
-        const text = new TextDecoder().decode(await stores.blobs.get(projectId, contentHash));
+        const text = (await stores.blobs.get(projectId, textHash!)).toString();
         const chunks = (await chunkLongText(text, signal)).map((chunk) => ({
           ...chunk,
+          page: pageAt(pageStarts, chunk.startOffset),
           embeddingText: embeddingText(title, chunk),
         }));
         if (chunks.length === 0 || !/[\p{L}\p{N}]/u.test(text)) {
@@ -58,6 +56,7 @@ export function createIngestionActivities({ stores, spaces }: IngestionDependenc
           signal.throwIfAborted();
           report({ stored, of: chunks.length });
         });
+        await stores.chunks.carryEdits(projectId, documentId, version);
         await stores.documents.progress(projectId, documentId, version, {
           step: 'chunking',
           totalChunks: chunks.length,
@@ -73,7 +72,7 @@ export function createIngestionActivities({ stores, spaces }: IngestionDependenc
         const { embeddings } = await spaces.ofProject(projectId);
         let afterOrdinal = -1;
         for (;;) {
-          await versionOf(input);
+          await versionOf({ stores }, input);
           signal.throwIfAborted();
           const page = await stores.chunks.withoutEmbedding(
             projectId,
@@ -113,7 +112,7 @@ export function createIngestionActivities({ stores, spaces }: IngestionDependenc
         await index.ensure();
         let afterOrdinal = -1;
         for (;;) {
-          await versionOf(input);
+          await versionOf({ stores }, input);
           signal.throwIfAborted();
           // One more than is written, to know the last page: only that one waits until searches find it.
           const found = await stores.chunks.withEmbedding(projectId, documentId, version, embeddings.model, {
@@ -129,29 +128,6 @@ export function createIngestionActivities({ stores, spaces }: IngestionDependenc
           report({ indexed: doneChunks });
           if (visible) return;
         }
-      });
-    },
-
-    async publishVersion(input: IngestDocumentInput): Promise<void> {
-      const { projectId, documentId, version } = input;
-      await stores.documents.progress(projectId, documentId, version, { step: 'publishing' });
-      const published = await stores.documents.publish(projectId, documentId, version);
-      if (!published) throw ApplicationFailure.nonRetryable('The document was deleted.', 'DOCUMENT_DELETED');
-    },
-
-    async endVersion(
-      { projectId, documentId, version }: IngestDocumentInput,
-      outcome: { status: 'failed' | 'cancelled'; code: string; message: string },
-    ): Promise<void> {
-      await stores.documents.end(projectId, documentId, version, outcome);
-    },
-
-    /** Removes the chunks of the versions before this one, from the index first: its ids come from PostgreSQL. */
-    async retireVersions({ projectId, documentId, version }: IngestDocumentInput): Promise<void> {
-      await withHeartbeat(timing.heartbeatEvery, async (signal) => {
-        const { index } = await spaces.ofProject(projectId);
-        await index.remove(projectId, await stores.chunks.ids(projectId, documentId, version), signal);
-        await stores.chunks.removeBefore(projectId, documentId, version);
       });
     },
   };

@@ -7,6 +7,7 @@ import { isUuid } from '../../stores/postgres/client.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { idempotencyOf } from '../idempotency.ts';
 import { messagesOf } from '../routes/conversations.ts';
+import { linesOf } from '../schemas.ts';
 import { closed, sendLines } from '../turn-streams.ts';
 import { acceptTurn, followAccepted, messageText, recordedTurn, sessionName } from '../turns.ts';
 
@@ -15,6 +16,13 @@ const sessionBody = z.object({
   sessionId: sessionName,
   page: pageHint.optional(),
 });
+/** What its clients read: these four types and no other. */
+const line = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('start'), conversationId: z.string() }),
+  z.object({ type: z.literal('token'), token: z.string() }),
+  z.object({ type: z.literal('done'), message: z.string(), conversationId: z.string() }),
+  z.object({ type: z.literal('error'), error: z.string() }),
+]);
 type SessionBody = z.infer<typeof sessionBody>;
 
 export function ndjsonRoutes(app: App, deps: AppDependencies): void {
@@ -24,8 +32,13 @@ export function ndjsonRoutes(app: App, deps: AppDependencies): void {
   app.post(
     '/v1/chat/stream',
     {
-      config: { scope: 'chat' },
-      schema: { tags, summary: 'Ask in a session and read live', body: sessionBody },
+      config: { scope: 'chat', errors: ['IDEMPOTENCY_KEY_REUSED', 'TOKEN_LIMIT_EXCEEDED'] },
+      schema: {
+        tags,
+        summary: 'Ask in a session and read live',
+        body: sessionBody,
+        response: { 200: linesOf(line, '`start`, `token`s, then `done` or `error`.') },
+      },
     },
     async (request, reply) => await streamToSession(deps, request, reply, request.body),
   );
@@ -109,12 +122,7 @@ const view = <T extends { id: string }>(conversation: T) => ({
   ...conversation,
 });
 
-type Line =
-  | { type: 'start'; conversationId: string }
-  | { type: 'token'; token: string }
-  | { type: 'done'; message: string; conversationId: string }
-  | { type: 'error'; error: string };
-
+type Line = z.infer<typeof line>;
 /**
  * Renders a turn's frames as the lines of the widget, which knows only these four. After a reset comes a blank line and
  * the new text; `done` carries only the recorded answer. What was never streamed because its frames were lost is sent

@@ -3,16 +3,28 @@ import { AppError } from '../../domain/errors.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { ConversationTurn } from '../../stores/postgres/conversations.ts';
 import type { App, AppDependencies } from '../app.ts';
+import { source, turnStatus } from '../schemas.ts';
 
 /** Words to look for in questions and answers. */
 const q = z.string().trim().min(1).max(200).optional();
 const limit = z.coerce.number().int().min(1).max(500).default(100);
 const params = z.object({ conversationId: z.string() });
 
+const tags = ['Conversations'];
+const feedback = z.object({ rating: z.enum(['up', 'down']), text: z.string().nullable() }).nullable();
+const conversation = z.object({ id: z.string(), sessionId: z.string().nullable(), createdAt: z.date() });
+const message = z.object({
+  turnId: z.string(),
+  role: z.enum(['user', 'assistant']),
+  content: z.string(),
+  status: turnStatus.optional(),
+  sources: z.array(source).optional(),
+  feedback: feedback.optional(),
+  createdAt: z.date().nullable(),
+});
 /** What visitors asked and what they were answered. */
 export function conversationRoutes(app: App, { stores }: Pick<AppDependencies, 'stores'>): void {
   const config = { scope: 'conversations', role: 'viewer' } as const;
-  const tags = ['conversations'];
 
   app.get(
     '/conversations',
@@ -22,6 +34,14 @@ export function conversationRoutes(app: App, { stores }: Pick<AppDependencies, '
         tags,
         summary: 'Conversations, newest first; `next` is the `before` of the next page',
         querystring: z.object({ limit, before: z.uuid().optional(), q }),
+        response: {
+          200: z.object({
+            conversations: z.array(
+              conversation.extend({ messageCount: z.int(), lastMessageAt: z.date().nullable() }),
+            ),
+            next: z.string().nullable(),
+          }),
+        },
       },
     },
     async ({ projectId, query }) =>
@@ -35,13 +55,16 @@ export function conversationRoutes(app: App, { stores }: Pick<AppDependencies, '
   app.get(
     '/conversations/:conversationId/messages',
     {
-      config,
+      config: { ...config, errors: ['CONVERSATION_NOT_FOUND'] },
       schema: {
         tags,
         summary:
           'The newest messages of a conversation, oldest first; `next` is the `before` of those before them',
         params,
         querystring: z.object({ limit, before: z.coerce.number().int().positive().optional(), q }),
+        response: {
+          200: z.object({ conversation, messages: z.array(message), next: z.number().nullable() }),
+        },
       },
     },
     async ({ projectId, params: { conversationId }, query }) => {
@@ -60,9 +83,9 @@ export function conversationRoutes(app: App, { stores }: Pick<AppDependencies, '
 }
 
 /** A turn on the wire is a message of the visitor and, once it is recorded, one of the assistant. */
-export function messagesOf(turn: ConversationTurn) {
+export function messagesOf(turn: ConversationTurn): z.infer<typeof message>[] {
   const { id: turnId, status } = turn;
-  const asked = { turnId, role: 'user', content: turn.question, createdAt: turn.createdAt };
+  const asked = { turnId, role: 'user', content: turn.question, createdAt: turn.createdAt } as const;
   if (turn.reply === null) return [{ ...asked, status }];
   const { reply: content, sources, feedback, finishedAt: createdAt } = turn;
   return [asked, { turnId, role: 'assistant', content, status, sources, feedback, createdAt }];

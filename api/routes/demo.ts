@@ -11,7 +11,7 @@ const contentTypes: Record<string, string> = {
 
 /** The demo project's page with its chat. Served in development only. */
 export function demoRoutes(app: App, demo: NonNullable<AppDependencies['settings']['demo']>): void {
-  const config = { public: true };
+  const config = { public: true, limit: 'none' } as const;
 
   app.get('/demo', { config }, async (_request, reply) => {
     const { widgetKey } = await demoKeys(demo.keysFile);

@@ -1,13 +1,34 @@
+import { z } from 'zod';
 import { probe as timeout } from '../../domain/deadlines.ts';
 import type { App, AppDependencies } from '../app.ts';
 
-type State = { status: 'up' } | { status: 'down'; reason: string };
+const state = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('up') }),
+  z.object({ status: z.literal('down'), reason: z.string() }),
+]);
+const readiness = z.object({
+  status: z.enum(['ok', 'degraded', 'unavailable']),
+  servers: z.object({ postgresql: state, temporal: state, elasticsearch: state }),
+});
+const tags = ['About'];
+const schemas = {
+  health: { summary: 'The process is alive', tags, response: { 200: z.object({ status: z.literal('ok') }) } },
+  ready: {
+    summary: 'The state of each server; 503 only without PostgreSQL',
+    tags,
+    response: { 200: readiness, 503: readiness },
+  },
+};
+
+type State = z.infer<typeof state>;
 
 export function healthRoutes(app: App, { probes }: Pick<AppDependencies, 'probes'>): void {
-  app.get('/health', { config: { public: true } }, async () => ({ status: 'ok' }));
+  // Load balancers ask often, and from inside.
+  const config = { public: true, limit: 'none', plainHttp: true } as const;
+  app.get('/health', { config, schema: schemas.health }, async () => ({ status: 'ok' as const }));
 
   // Without PostgreSQL nothing can be accepted. Without the others it can, and is done later.
-  app.get('/ready', { config: { public: true } }, async (_request, reply) => {
+  app.get('/ready', { config, schema: schemas.ready }, async (_request, reply) => {
     const entries = await Promise.all(
       Object.entries(probes).map(async ([name, probe]) => [name, await stateOf(probe)] as const),
     );

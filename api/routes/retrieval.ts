@@ -7,9 +7,31 @@ const body = z.object({
   limit: z.number().int().min(1).max(200).default(10),
 });
 
+const score = z.number().nullable();
+const schema = {
+  summary: 'What a question finds in the documents, with each score',
+  tags: ['Documents'],
+  body,
+  response: {
+    200: z.object({
+      results: z.array(
+        z.object({
+          documentId: z.string(),
+          chunkId: z.string(),
+          title: z.string(),
+          heading: z.string(),
+          text: z.string(),
+          scores: z.object({ bm25: score, dense: score, fused: z.number() }),
+        }),
+      ),
+    }),
+  },
+};
+
 export function retrievalRoutes(app: App, { retriever }: Pick<AppDependencies, 'retriever'>): void {
+  const config = { scope: 'documents', role: 'viewer', errors: ['SEARCH_UNAVAILABLE'] } as const;
   // What a turn would be shown and why: the way to see where an answer came from, and to measure retrieval.
-  app.post('/retrieval/search', { config: { scope: 'documents' }, schema: { body } }, async (request) => {
+  app.post('/retrieval/search', { config, schema }, async (request) => {
     const { query, limit } = request.body;
     try {
       const passages = await retriever.search(request.projectId, { text: query, limit });

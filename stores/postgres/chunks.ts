@@ -35,7 +35,7 @@ export function createChunkStore(sql: Sql) {
       projectId: string,
       documentId: string,
       version: number,
-      chunks: readonly (Chunk & { embeddingText: string })[],
+      chunks: readonly (Chunk & { embeddingText: string; page: number | null })[],
       onProgress: (stored: number) => void,
     ): Promise<void> {
       for (let from = 0; from < chunks.length; from += insertBatch) {
@@ -50,11 +50,28 @@ export function createChunkStore(sql: Sql) {
           text: chunk.text.replaceAll('\0', ' '),
           startOffset: chunk.startOffset,
           endOffset: chunk.endOffset,
+          page: chunk.page,
           embeddingHash: embeddingHash(chunk.embeddingText),
         }));
         await sql`insert into chunks ${sql(rows as never)} on conflict do nothing`;
         onProgress(from + rows.length);
       }
+    },
+
+    /**
+     * Gives the chunks of a version the edits of the version that answers, where their text was the same before it
+     * was edited. Only edits are copied: chunks that an operator left alone follow the new content.
+     */
+    async carryEdits(projectId: string, documentId: string, version: number): Promise<void> {
+      await sql`
+        update chunks c set enabled = edited.enabled, text = edited.text, embedding_hash = edited.embedding_hash,
+          source_hash = edited.source_hash
+        from documents d
+        join chunks edited on edited.document_id = d.id and edited.version = d.current_version
+          and (edited.source_hash is not null or not edited.enabled)
+        where d.project_id = ${projectId} and d.id = ${documentId} and d.current_version < ${version}
+          and c.project_id = ${projectId} and c.document_id = ${documentId} and c.version = ${version}
+          and c.source_hash is null and c.embedding_hash = coalesce(edited.source_hash, edited.embedding_hash)`;
     },
 
     /** The next chunks of a version whose text has no vector of this model yet, in order, equal texts once. */
@@ -97,30 +114,42 @@ export function createChunkStore(sql: Sql) {
       });
     },
 
-    /** The ids of a document's chunks: all versions', or those of the versions before `beforeVersion`. */
-    async ids(projectId: string, documentId: string, beforeVersion?: number): Promise<string[]> {
+    /** The ids of a document's chunks: of all versions, of one, or of those before one. */
+    async ids(
+      projectId: string,
+      documentId: string,
+      versions: 'all' | { version: number } | { before: number } = 'all',
+    ): Promise<string[]> {
+      const chosen =
+        versions === 'all'
+          ? sql``
+          : 'before' in versions
+            ? sql`and version < ${versions.before}`
+            : sql`and version = ${versions.version}`;
       const rows = await sql<{ id: string }[]>`
-        select id from chunks where project_id = ${projectId} and document_id = ${documentId}
-        ${beforeVersion === undefined ? sql`` : sql`and version < ${beforeVersion}`}`;
+        select id from chunks where project_id = ${projectId} and document_id = ${documentId} ${chosen}`;
       return rows.map((row) => row.id);
     },
 
-    async removeBefore(projectId: string, documentId: string, beforeVersion: number): Promise<void> {
+    /** Removes the chunks of one version. Their embeddings stay for the next run. */
+    async removeVersion(projectId: string, documentId: string, version: number): Promise<void> {
       await sql`delete from chunks
-        where project_id = ${projectId} and document_id = ${documentId} and version < ${beforeVersion}`;
+        where project_id = ${projectId} and document_id = ${documentId} and version = ${version}`;
     },
 
     /**
-     * Of these chunks, those that may be shown now: of a published version of a document that is not deleted.
+     * Of these chunks, those that may be shown now: of a published version of a document that is neither deleted nor
+     * switched off, and not switched off themselves.
      * This is the final guard of retrieval; Elasticsearch follows later.
      */
     async published(projectId: string, ids: readonly string[]): Promise<Passage[]> {
       if (ids.length === 0) return [];
       return await sql<Passage[]>`
-        select c.id as chunk_id, c.document_id, d.title, c.heading_path, c.text, c.start_offset, c.end_offset
+        select c.id as chunk_id, c.document_id, d.title, c.heading_path, c.text, c.start_offset, c.end_offset, c.page
         from chunks c
-        join documents d on d.id = c.document_id and d.current_version = c.version and d.deleted_at is null
-        where c.project_id = ${projectId} and d.project_id = ${projectId} and c.id = any(${sql.array([...ids])}::uuid[])`;
+        join documents d on d.id = c.document_id and d.current_version = c.version and d.deleted_at is null and d.enabled
+        where c.project_id = ${projectId} and d.project_id = ${projectId} and c.enabled
+          and c.id = any(${sql.array([...ids])}::uuid[])`;
     },
   };
 }

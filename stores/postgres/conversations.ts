@@ -19,6 +19,26 @@ export type ConversationTurn = Pick<
   'id' | 'status' | 'question' | 'reply' | 'sources' | 'feedback' | 'createdAt' | 'finishedAt'
 > & { position: number };
 
+/** A turn as other systems get it. */
+export interface ExportedTurn {
+  conversationId: string;
+  sessionId: string | null;
+  turnId: string;
+  createdAt: Date;
+  finishedAt: Date | null;
+  status: Turn['status'];
+  message: string;
+  reply: string | null;
+  sources: Turn['sources'];
+  confidence: number | null;
+  promptTokens: number;
+  completionTokens: number;
+  rating: 'up' | 'down' | null;
+  feedback: string | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+}
+
 /** Words that all occur, `"phrases"`, `or` and `-without`, as people type them into a search box. */
 export const matches = (sql: Query, words: string) => sql`
   turns.finished_at is not null
@@ -64,6 +84,28 @@ export function createConversationStore(sql: Sql) {
         select id, session_id, created_at from conversations
         where project_id = ${projectId} and id = ${conversationId}`;
       return row;
+    },
+
+    /** What visitors asked, oldest first, after a turn. Times are ISO 8601. */
+    async exportPage(
+      projectId: string,
+      page: {
+        from?: string | undefined;
+        to?: string | undefined;
+        after?: string | undefined;
+        limit: number;
+      },
+    ): Promise<ExportedTurn[]> {
+      return await sql<ExportedTurn[]>`
+        select t.conversation_id, c.session_id, t.id as turn_id, t.created_at, t.finished_at, t.status,
+          t.question as message, t.reply, t.sources, t.confidence, t.prompt_tokens, t.completion_tokens, t.rating,
+          t.feedback, t.error_code, t.error_message
+        from turns t join conversations c on c.id = t.conversation_id and not c.test
+        where t.project_id = ${projectId}
+        ${page.after === undefined ? sql`` : sql`and t.id > ${page.after}`}
+        ${page.from === undefined ? sql`` : sql`and t.created_at >= ${page.from}`}
+        ${page.to === undefined ? sql`` : sql`and t.created_at < ${page.to}`}
+        order by t.id limit ${page.limit}`;
     },
 
     /**

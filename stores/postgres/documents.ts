@@ -1,12 +1,17 @@
-import { type Dispatch, deleteDocumentDispatch, ingestDocumentDispatch } from '../../domain/flows.ts';
-import type { DocumentRecord, IngestionStep } from '../../domain/ingestion.ts';
-import { putBlob } from './blobs.ts';
+import {
+  type Dispatch,
+  deleteDocumentDispatch,
+  type IngestDocumentInput,
+  ingestDocumentDispatch,
+} from '../../domain/flows.ts';
+import type { DocumentRecord } from '../../domain/ingestion.ts';
+import { contentHash, putBlob, removeUnusedBlobs } from './blobs.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
+import { removeUnusedEmbeddings } from './embeddings.ts';
 import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
 import { newId } from './ids.ts';
 import { asJson } from './json.ts';
-import { insertWebhookEvents } from './webhook-events.ts';
 
 export type DocumentStore = ReturnType<typeof createDocumentStore>;
 
@@ -14,22 +19,33 @@ export interface NewDocument {
   title: string;
   source: string;
   metadata: Record<string, unknown>;
+  /** As the sender named it; what it is is found out from the content. */
   mimeType: string;
+  filename?: string | undefined;
   bytes: Uint8Array;
 }
 
-/** What a worker needs of a version to ingest it. */
-export interface DocumentVersion {
-  title: string;
-  mimeType: string;
-  contentHash: Uint8Array;
-  status: DocumentRecord['status'];
+export interface AcceptOptions {
+  /** Content that a document of the project has already gives that document, instead of a second one. */
+  skipDuplicates?: boolean | undefined;
+}
+
+export interface AcceptedDocument {
+  documentId: string;
+  /** Undefined where there is nothing to start: a repeated call, or content that is there already. */
+  dispatch: Dispatch | undefined;
 }
 
 export function createDocumentStore(sql: Sql) {
   const columns = sql`
-    d.id, v.title, d.source, d.metadata, v.version, d.current_version, v.status, v.step, v.done_chunks,
-    v.total_chunks, v.size_bytes, v.error_code, v.error_message, d.created_at, v.updated_at`;
+    d.id, v.title, d.source, d.metadata, d.enabled, d.batch_id, v.version, d.current_version, v.run, v.status, v.step,
+    v.done_chunks, v.total_chunks, v.paused, v.step_since, v.waiting_until, v.mime_type, v.filename, v.size_bytes,
+    v.language, cardinality(v.page_starts) as pages, v.error_code, v.error_message, d.created_at, v.updated_at,
+    (select o.id from document_versions w
+      join documents o on o.id = w.document_id and o.latest_version = w.version and o.deleted_at is null
+      where w.project_id = d.project_id and w.content_hash = v.content_hash
+        and (o.created_at, o.id) < (d.created_at, d.id)
+      order by o.created_at, o.id limit 1) as duplicate_of`;
 
   return {
     /**
@@ -40,27 +56,71 @@ export function createDocumentStore(sql: Sql) {
       projectId: string,
       document: NewDocument,
       idempotency: Idempotency | undefined,
-    ): Promise<{ documentId: string; dispatch: Dispatch | undefined }> {
+      options: AcceptOptions = {},
+    ): Promise<AcceptedDocument> {
       const documentId = newId();
       return await sql.begin(async (tx) => {
         if (idempotency) {
           const first = await claimIdempotencyKey(tx, projectId, idempotency, documentId);
           if (first) return { documentId: first, dispatch: undefined };
         }
-        const hash = await putBlob(tx, projectId, document.bytes);
-        await tx`
-          insert into documents (id, project_id, title, source, metadata, latest_version)
-          values (${documentId}, ${projectId}, ${document.title}, ${document.source},
-            ${asJson(tx, document.metadata)}, 1)`;
-        await tx`
-          insert into document_versions
-            (project_id, document_id, version, title, mime_type, size_bytes, content_hash, status)
-          values (${projectId}, ${documentId}, 1, ${document.title}, ${document.mimeType},
-            ${document.bytes.byteLength}, ${hash}, 'queued')`;
-        const dispatch = ingestDocumentDispatch({ projectId, documentId, version: 1 });
-        await insertDispatch(tx, dispatch);
-        return { documentId, dispatch };
+        return await insertDocument(tx, projectId, { id: documentId, ...document }, options);
       });
+    },
+
+    /** Takes many documents in, all or none of them, as one batch. Idempotent like `accept`. */
+    async acceptBatch(
+      projectId: string,
+      documents: readonly NewDocument[],
+      idempotency: Idempotency | undefined,
+      options: AcceptOptions = {},
+    ): Promise<{ batchId: string; dispatches: Dispatch[] }> {
+      const batchId = newId();
+      return await sql.begin(async (tx) => {
+        if (idempotency) {
+          const first = await claimIdempotencyKey(tx, projectId, idempotency, batchId);
+          if (first) return { batchId: first, dispatches: [] };
+        }
+        await tx`
+          insert into document_batches (id, project_id, total)
+          values (${batchId}, ${projectId}, ${documents.length})`;
+        const dispatches: Dispatch[] = [];
+        for (const document of documents) {
+          const { dispatch } = await insertDocument(
+            tx,
+            projectId,
+            { id: newId(), batchId, ...document },
+            options,
+          );
+          if (dispatch) dispatches.push(dispatch);
+        }
+        return { batchId, dispatches };
+      });
+    },
+
+    /** How many documents of a batch are in each status. Deleted ones and skipped duplicates are in none. */
+    async batch(
+      projectId: string,
+      batchId: string,
+    ): Promise<
+      | {
+          id: string;
+          total: number;
+          createdAt: Date;
+          counts: Partial<Record<DocumentRecord['status'], number>>;
+        }
+      | undefined
+    > {
+      const [row] = await sql<
+        { id: string; total: number; createdAt: Date; counts: Record<string, number> }[]
+      >`
+        select b.id, b.total, b.created_at, coalesce((
+          select json_object_agg(status, n) from (
+            select v.status, count(*)::int as n from documents d
+            join document_versions v on v.document_id = d.id and v.version = d.latest_version
+            where d.batch_id = b.id and d.deleted_at is null group by v.status) as counted), '{}') as counts
+        from document_batches b where b.project_id = ${projectId} and b.id = ${batchId}`;
+      return row;
     },
 
     async get(projectId: string, documentId: string): Promise<DocumentRecord | undefined> {
@@ -74,22 +134,61 @@ export function createDocumentStore(sql: Sql) {
     /** Newest first. `before` is the id of the last document of the page before. */
     async list(
       projectId: string,
-      page: { limit: number; before?: string | undefined },
+      page: {
+        limit: number;
+        before?: string | undefined;
+        batchId?: string | undefined;
+        status?: DocumentRecord['status'] | undefined;
+      },
     ): Promise<DocumentRecord[]> {
+      const { before, batchId, status } = page;
       return await sql<DocumentRecord[]>`
         select ${columns} from documents d
         join document_versions v on v.document_id = d.id and v.version = d.latest_version
         where d.project_id = ${projectId} and d.deleted_at is null
+        ${batchId === undefined ? sql`` : sql`and d.batch_id = ${batchId}`}
+        ${status === undefined ? sql`` : sql`and v.status = ${status}`}
         ${
-          page.before === undefined
+          before === undefined
             ? sql``
             : sql`and (d.created_at, d.id) <
-                (select created_at, id from documents where project_id = ${projectId} and id = ${page.before})`
+                (select created_at, id from documents where project_id = ${projectId} and id = ${before})`
         }
         order by d.created_at desc, d.id desc limit ${page.limit}`;
     },
 
-    /** Hides the document from everything at once and dispatches its removal. False where there is none. */
+    /** Changes what needs no new version. False where there is no such document. */
+    async change(
+      projectId: string,
+      documentId: string,
+      changes: {
+        enabled?: boolean | undefined;
+        source?: string | undefined;
+        metadata?: Record<string, unknown> | undefined;
+      },
+    ): Promise<boolean> {
+      const metadata = changes.metadata === undefined ? null : asJson(sql, changes.metadata);
+      const changed = await sql`
+        update documents set enabled = coalesce(${changes.enabled ?? null}, enabled),
+          source = coalesce(${changes.source ?? null}, source), metadata = coalesce(${metadata}, metadata),
+          updated_at = now()
+        where project_id = ${projectId} and id = ${documentId} and deleted_at is null returning 1`;
+      return changed.length > 0;
+    },
+
+    /** The documents whose metadata contain all of `filter`, `limit` at most. */
+    async matching(
+      projectId: string,
+      filter: Readonly<Record<string, unknown>>,
+      limit: number,
+    ): Promise<string[]> {
+      const rows = await sql<{ id: string }[]>`
+        select id from documents where project_id = ${projectId} and deleted_at is null and enabled
+          and current_version is not null and metadata @> ${asJson(sql, filter)} limit ${limit}`;
+      return rows.map((row) => row.id);
+    },
+
+    /** Hides the document from everything at once and dispatches its removal. Undefined where there is none. */
     async delete(projectId: string, documentId: string): Promise<Dispatch | undefined> {
       return await sql.begin(async (tx) => {
         const deleted = await tx`
@@ -105,123 +204,63 @@ export function createDocumentStore(sql: Sql) {
     /** Removes the rows of a deleted document, and the content and embeddings that no other document uses. */
     async purge(projectId: string, documentId: string): Promise<void> {
       await sql.begin(async (tx) => {
-        const versions = await tx<{ contentHash: Uint8Array }[]>`
-          select content_hash from document_versions where project_id = ${projectId} and document_id = ${documentId}`;
-        const hashes = await tx<{ embeddingHash: Uint8Array }[]>`
+        const versions = await tx<{ contentHash: Uint8Array; textHash: Uint8Array | null }[]>`
+          select content_hash, text_hash from document_versions
+          where project_id = ${projectId} and document_id = ${documentId}`;
+        const chunks = await tx<{ embeddingHash: Uint8Array }[]>`
           select distinct embedding_hash from chunks where project_id = ${projectId} and document_id = ${documentId}`;
         await tx`
           delete from documents
           where project_id = ${projectId} and id = ${documentId} and deleted_at is not null`;
-        await tx`
-          delete from blobs b where project_id = ${projectId}
-            and hash = any(${tx.array(versions.map((row) => Buffer.from(row.contentHash)))}::bytea[])
-            and not exists (select 1 from document_versions v
-              where v.project_id = ${projectId} and v.content_hash = b.hash)`;
-        await tx`
-          delete from embeddings e where project_id = ${projectId}
-            and hash = any(${tx.array(hashes.map((row) => Buffer.from(row.embeddingHash)))}::bytea[])
-            and not exists (select 1 from chunks c where c.project_id = ${projectId} and c.embedding_hash = e.hash)`;
+        await removeUnusedBlobs(
+          tx,
+          projectId,
+          versions.flatMap((row) => [row.contentHash, row.textHash]),
+        );
+        await removeUnusedEmbeddings(
+          tx,
+          projectId,
+          chunks.map((row) => row.embeddingHash),
+        );
       });
     },
 
-    /** Versions of a document, newest first, whether or not it is deleted. */
-    async versions(projectId: string, documentId: string): Promise<number[]> {
-      const rows = await sql<{ version: number }[]>`
-        select version from document_versions
-        where project_id = ${projectId} and document_id = ${documentId} order by version desc`;
-      return rows.map((row) => row.version);
-    },
-
-    /** Undefined when the document is gone or being deleted. */
-    async version(
-      projectId: string,
-      documentId: string,
-      version: number,
-    ): Promise<DocumentVersion | undefined> {
-      const [row] = await sql<DocumentVersion[]>`
-        select v.title, v.mime_type, v.content_hash, v.status
-        from document_versions v join documents d on d.id = v.document_id and d.deleted_at is null
-        where v.project_id = ${projectId} and v.document_id = ${documentId} and v.version = ${version}`;
-      return row;
-    },
-
-    /** Shows how far a version is. Has no effect once it has ended. */
-    async progress(
-      projectId: string,
-      documentId: string,
-      version: number,
-      progress: { step: IngestionStep; doneChunks?: number; totalChunks?: number },
-    ): Promise<void> {
-      await sql`
-        update document_versions set status = 'processing', step = ${progress.step},
-          done_chunks = coalesce(${progress.doneChunks ?? null}, done_chunks),
-          total_chunks = coalesce(${progress.totalChunks ?? null}, total_chunks),
-          error_message = case when step = ${progress.step} and ${!progress.doneChunks} then error_message end,
-          updated_at = now()
-        where project_id = ${projectId} and document_id = ${documentId} and version = ${version}
-          and status in ('queued', 'processing')`;
-    },
-
-    /** Shows why a version does not get on, until it does. Has no effect once it has ended. */
-    async problem(projectId: string, documentId: string, version: number, message: string): Promise<void> {
-      await sql`
-        update document_versions set error_message = ${message}, updated_at = now()
-        where project_id = ${projectId} and document_id = ${documentId} and version = ${version}
-          and status in ('queued', 'processing')`;
-    },
-
-    /**
-     * Makes a version the one that answers, in one transaction. A newer version that was published first stays.
-     * Returns false when the document is gone or being deleted.
-     */
-    async publish(projectId: string, documentId: string, version: number): Promise<boolean> {
-      return await sql.begin(async (tx) => {
-        const published = await tx`
-          update documents d set current_version = greatest(coalesce(d.current_version, 0), ${version}),
-            title = case when coalesce(d.current_version, 0) > ${version} then d.title else v.title end,
-            updated_at = now()
-          from document_versions v
-          where d.project_id = ${projectId} and d.id = ${documentId} and d.deleted_at is null
-            and v.document_id = d.id and v.version = ${version}
-          returning 1`;
-        if (published.length === 0) return false;
-        // One that is ready already was published by an earlier try, and its webhooks know.
-        const made = await tx`
-          update document_versions set status = 'ready', step = null, done_chunks = coalesce(total_chunks, 0),
-            error_code = null, error_message = null, updated_at = now()
-          where project_id = ${projectId} and document_id = ${documentId} and version = ${version}
-            and status <> 'ready' returning 1`;
-        if (made.length > 0) await insertWebhookEvents(tx, projectId, endedEvent(tx, documentId, version));
-        return true;
-      });
-    },
-
-    /** Records how a version ended without being published. A recorded end is never overwritten. */
-    async end(
-      projectId: string,
-      documentId: string,
-      version: number,
-      outcome: { status: 'failed' | 'cancelled'; code: string; message: string },
-    ): Promise<void> {
-      await sql.begin(async (tx) => {
-        const ended = await tx`
-          update document_versions set status = ${outcome.status}, error_code = ${outcome.code},
-            error_message = ${outcome.message}, updated_at = now()
-          where project_id = ${projectId} and document_id = ${documentId} and version = ${version}
-            and status in ('queued', 'processing') returning 1`;
-        if (ended.length > 0 && outcome.status === 'failed') {
-          await insertWebhookEvents(tx, projectId, endedEvent(tx, documentId, version));
-        }
-      });
+    /** The versions of a document that may still be ingested or answer, whether or not it is deleted. */
+    async versions(projectId: string, documentId: string): Promise<IngestDocumentInput[]> {
+      return await sql<IngestDocumentInput[]>`
+        select project_id, document_id, version, run from document_versions
+        where project_id = ${projectId} and document_id = ${documentId} and retired_at is null
+        order by version desc`;
     },
   };
 }
 
-/** What webhooks are told of a version that is ready, or has failed. */
-const endedEvent = (tx: Query, documentId: string, version: number) => tx`
-  select 'document.' || v.status as type, jsonb_build_object('documentId', d.id, 'version', v.version,
-    'title', v.title, 'source', d.source, 'chunks', v.total_chunks,
-    'error', case when v.error_code is null then null
-      else jsonb_build_object('code', v.error_code, 'message', v.error_message) end) as data
-  from document_versions v join documents d on d.id = v.document_id
-  where v.document_id = ${documentId} and v.version = ${version}`;
+async function insertDocument(
+  tx: Query,
+  projectId: string,
+  document: NewDocument & { id: string; batchId?: string },
+  { skipDuplicates }: AcceptOptions,
+): Promise<AcceptedDocument> {
+  if (skipDuplicates) {
+    const [same] = await tx<{ id: string }[]>`
+      select d.id from document_versions v
+      join documents d on d.id = v.document_id and d.latest_version = v.version and d.deleted_at is null
+      where v.project_id = ${projectId} and v.content_hash = ${contentHash(document.bytes)}
+        and v.status not in ('failed', 'cancelled')
+      order by d.created_at, d.id limit 1`;
+    if (same) return { documentId: same.id, dispatch: undefined };
+  }
+  const hash = await putBlob(tx, projectId, document.bytes);
+  await tx`
+    insert into documents (id, project_id, title, source, metadata, latest_version, batch_id)
+    values (${document.id}, ${projectId}, ${document.title}, ${document.source},
+      ${asJson(tx, document.metadata)}, 1, ${document.batchId ?? null})`;
+  await tx`
+    insert into document_versions
+      (project_id, document_id, version, title, mime_type, filename, size_bytes, content_hash, status)
+    values (${projectId}, ${document.id}, 1, ${document.title}, ${document.mimeType}, ${document.filename ?? null},
+      ${document.bytes.byteLength}, ${hash}, 'queued')`;
+  const dispatch = ingestDocumentDispatch({ projectId, documentId: document.id, version: 1, run: 1 });
+  await insertDispatch(tx, dispatch);
+  return { documentId: document.id, dispatch };
+}

@@ -1,8 +1,20 @@
-import type { Sql } from './client.ts';
+import type { Query, Sql } from './client.ts';
 
 export type EmbeddingStore = ReturnType<typeof createEmbeddingStore>;
 
 /** Vectors by content and model: content that comes again costs nothing, and Elasticsearch can be rebuilt from them. */
+/** Removes those of these vectors whose text no chunk has any more. */
+export async function removeUnusedEmbeddings(
+  query: Query,
+  projectId: string,
+  hashes: readonly Uint8Array[],
+): Promise<void> {
+  await query`
+    delete from embeddings e where project_id = ${projectId}
+      and hash = any(${query.array(hashes.map((hash) => Buffer.from(hash)))}::bytea[])
+      and not exists (select 1 from chunks c where c.project_id = ${projectId} and c.embedding_hash = e.hash)`;
+}
+
 export function createEmbeddingStore(sql: Sql) {
   return {
     async put(

@@ -1,5 +1,6 @@
 import type { Encryption } from '../../encryption.ts';
 import { createAccountCodeStore } from './account-codes.ts';
+import { createAnalyticsStore } from './analytics.ts';
 import { createAuditStore } from './audit.ts';
 import { createBlobStore } from './blobs.ts';
 import { createChunkStore } from './chunks.ts';
@@ -8,18 +9,27 @@ import { createConversationStore } from './conversations.ts';
 import { createDiagnosticsStore } from './diagnostics.ts';
 import { createDispatchStore } from './dispatches.ts';
 import { createDocumentStore } from './documents.ts';
+import { createDocumentVersionStore } from './document-versions.ts';
 import { createEmbeddingStore } from './embeddings.ts';
+import { createExplanationStore } from './explanations.ts';
 import { createFeedbackStore } from './feedback.ts';
 import { createFrameStore } from './frames.ts';
 import { createKeyStore } from './keys.ts';
+import { createLimitStore } from './limits.ts';
+import { createLeadSessionStore } from './lead-sessions.ts';
+import { createLeadStepStore } from './lead-steps.ts';
+import { createLeadStore } from './leads.ts';
 import { createMailStore } from './mails.ts';
 import { createOverdueStore } from './overdue.ts';
 import { createProjectDeletionStore } from './project-deletions.ts';
 import { createProjectStore } from './projects.ts';
+import { createQuestionStore } from './questions.ts';
+import { createRetentionStore } from './retention.ts';
 import { createSessionStore } from './sessions.ts';
 import { createSignInFailureStore } from './sign-in-failures.ts';
 import { createProviderKeyStore } from './provider-keys.ts';
 import { createTurnStore } from './turns.ts';
+import { createUsageStore } from './usage.ts';
 import { createUserStore } from './users.ts';
 import { createWorkspaceStore } from './workspaces.ts';
 import { createWebhookStore } from './webhooks.ts';
@@ -42,18 +52,27 @@ export function createStores(sql: Sql, encryption: Encryption) {
     keys: createKeyStore(sql, encryption),
     audit: createAuditStore(sql),
     providerKeys: createProviderKeyStore(sql, encryption),
-    documents: createDocumentStore(sql),
+    documents: { ...createDocumentStore(sql), ...createDocumentVersionStore(sql) },
     chunks: createChunkStore(sql),
     embeddings: createEmbeddingStore(sql),
     blobs: createBlobStore(sql),
     conversations: createConversationStore(sql),
     turns: createTurnStore(sql),
     feedback: createFeedbackStore(sql),
+    explanations: createExplanationStore(sql),
+    questions: createQuestionStore(sql),
+    retention: createRetentionStore(sql),
     frames: createFrameStore(sql),
+    leads: createLeadStore(sql),
+    leadSessions: createLeadSessionStore(sql),
+    leadSteps: createLeadStepStore(sql, encryption),
     mails: createMailStore(sql, encryption),
     webhooks: createWebhookStore(sql, encryption),
     dispatches: createDispatchStore(sql),
+    limits: createLimitStore(sql),
     overdue: createOverdueStore(sql),
+    usage: createUsageStore(sql),
+    analytics: createAnalyticsStore(sql),
     diagnostics: createDiagnosticsStore(sql),
     async ping(): Promise<void> {
       await sql`select 1`;

@@ -1,4 +1,5 @@
 import { overdue, turn } from '../../domain/deadlines.ts';
+import type { IngestDocumentInput } from '../../domain/flows.ts';
 import type { Sql } from './client.ts';
 
 export type OverdueStore = ReturnType<typeof createOverdueStore>;
@@ -20,16 +21,14 @@ export function createOverdueStore(sql: Sql) {
         returning project_id, id as turn_id`;
     },
 
-    async claimDocumentVersions(
-      limit: number,
-    ): Promise<{ projectId: string; documentId: string; version: number }[]> {
-      return await sql<{ projectId: string; documentId: string; version: number }[]>`
+    async claimDocumentVersions(limit: number): Promise<IngestDocumentInput[]> {
+      return await sql<IngestDocumentInput[]>`
         update document_versions set checked_at = now() where (document_id, version) in (
           select document_id, version from document_versions
           where status in ('queued', 'processing')
             and greatest(updated_at, checked_at) < now() - ${documentSilence} * interval '1 millisecond'
           order by checked_at nulls first limit ${limit} for update skip locked)
-        returning project_id, document_id, version`;
+        returning project_id, document_id, version, run`;
     },
   };
 }

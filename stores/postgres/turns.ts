@@ -1,14 +1,18 @@
+import type { PendingQuery, Row } from 'postgres';
 import type { ClosestDocument, Frame, PageHint, Source, Turn, TurnStatus } from '../../domain/chat.ts';
 import { AppError } from '../../domain/errors.ts';
 import { chatTurnDispatch, type Dispatch } from '../../domain/flows.ts';
 import { type ProjectAccess, projectSettings } from '../../domain/projects.ts';
+import { reservationOf } from '../../domain/usage.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
 import { newId } from './ids.ts';
+import { takeLeadAnswer } from './leads.ts';
 import { asJson } from './json.ts';
 import { sealedKeys } from './projects.ts';
 import { insertWebhookEvent, insertWebhookEvents } from './webhook-events.ts';
+import { reserveRetry, reserveTokens, settleTokens } from './token-budgets.ts';
 
 export type TurnStore = ReturnType<typeof createTurnStore>;
 
@@ -20,6 +24,8 @@ export interface NewTurn {
    */
   conversation: { id: string } | { sessionId: string } | 'new' | { repeats: string };
   page?: PageHint | undefined;
+  /** Who asks, where an address was verified: their answers are counted. */
+  leadId?: string;
 }
 
 export interface AcceptedTurn {
@@ -71,20 +77,21 @@ export function createTurnStore(sql: Sql) {
     case when rating is not null then jsonb_build_object('rating', rating, 'text', feedback) end as feedback`;
 
   /**
-   * Ends a running turn once, as `end` says; a turn that has ended stays as it is. Then the conversation's next queued
-   * turn is running. The statements do not wait for one another's results, so they travel together.
+   * Ends a running turn once, as the statement `end` says, and counts its tokens; a turn that has ended stays as it is.
+   * Then the conversation's next queued turn is running. The statements do not wait for one another's results, so they
+   * travel together.
    */
   async function finish(
     projectId: string,
     turnId: string,
-    end: (tx: Query) => Promise<unknown>,
+    end: (tx: Query) => PendingQuery<Row[]>,
   ): Promise<FinishedTurn> {
     return await sql.begin(async (tx) => {
       const [, , [turn], [next]] = await Promise.all([
         // A statement of its own: what comes after it sees the messages that were queued while this waited.
         tx`select 1 from conversations c join turns t on t.conversation_id = c.id
           where c.project_id = ${projectId} and t.id = ${turnId} for update of c`,
-        end(tx),
+        tx`with ended as (${end(tx)} returning 1), ${settleTokens(tx, projectId, turnId)}`,
         tx<{ status: TurnStatus; conversationId: string }[]>`
           select status, conversation_id from turns where project_id = ${projectId} and id = ${turnId}`,
         tx<{ id: string }[]>`
@@ -97,7 +104,7 @@ export function createTurnStore(sql: Sql) {
           returning id`,
         insertWebhookEvents(tx, projectId, answeredEvent(tx, projectId, turnId)),
       ]);
-      if (!turn) throw new Error(`turn ${turnId} does not exist`);
+      if (!turn) throw new AppError('TURN_NOT_FOUND');
       if (!next) return { status: turn.status, next: undefined };
       const dispatch = chatTurnDispatch({ projectId, conversationId: turn.conversationId, turnId: next.id });
       await insertDispatch(tx, dispatch);
@@ -105,10 +112,18 @@ export function createTurnStore(sql: Sql) {
     });
   }
 
+  /** Notes that an attempt has failed before it used a token, so that a retry need not reserve for it again. */
+  async function attemptUsedNothing(projectId: string, turnId: string, attempt: number): Promise<void> {
+    await sql`
+      update turn_attempts set prompt_tokens = 0, completion_tokens = 0
+      where project_id = ${projectId} and turn_id = ${turnId} and attempt = ${attempt} and outcome is null`;
+  }
+
   return {
     /**
      * Takes a message in: conversation, turn and dispatch, or nothing. A turn whose conversation is busy is queued.
-     * Throws CONVERSATION_NOT_FOUND and IDEMPOTENCY_KEY_REUSED.
+     * Throws CONVERSATION_NOT_FOUND, IDEMPOTENCY_KEY_REUSED and, where the project has a limit, TOKEN_LIMIT_EXCEEDED and
+     * ASSISTANT_MESSAGE_LIMIT_REACHED.
      */
     async accept(
       projectId: string,
@@ -127,12 +142,15 @@ export function createTurnStore(sql: Sql) {
             };
         }
         const { id: conversationId, started } = await lockConversation(tx, projectId, turn.conversation);
+        if (turn.leadId && !(await takeLeadAnswer(tx, projectId, turn.leadId, conversationId))) {
+          throw new AppError('ASSISTANT_MESSAGE_LIMIT_REACHED');
+        }
         const repeats =
           typeof turn.conversation === 'object' && 'repeats' in turn.conversation
             ? turn.conversation.repeats
             : null;
         const [[row]] = await Promise.all([
-          tx<{ status: TurnStatus }[]>`
+          tx<{ status: TurnStatus; limited: unknown }[]>`
             insert into turns (id, project_id, conversation_id, position, status, question, page, started_at, repeats)
             select ${turnId}, ${projectId}, ${conversationId},
               coalesce((select max(position) from turns where conversation_id = ${conversationId}), 0) + 1,
@@ -141,7 +159,8 @@ export function createTurnStore(sql: Sql) {
               case when busy then null else now() end, ${repeats}::uuid
             from (select exists (select 1 from turns
               where conversation_id = ${conversationId} and status in ('queued', 'running')) as busy) as conversation
-            returning status`,
+            returning status, (select settings from projects p where p.id = ${projectId}
+              and coalesce(p.settings->>'tokenLimit', p.settings->>'monthlyTokenBudget') is not null) as limited`,
           started && repeats === null
             ? insertWebhookEvent(tx, projectId, 'conversation.started', {
                 conversationId,
@@ -149,6 +168,11 @@ export function createTurnStore(sql: Sql) {
               })
             : undefined,
         ]);
+        if (row!.limited !== null) {
+          const limits = projectSettings.parse(row!.limited);
+          const tokens = reservationOf(turn.message, limits);
+          await reserveTokens(tx, projectId, { turnId, tokens, limits });
+        }
         if (row!.status === 'queued') return { turnId, conversationId, dispatch: undefined };
         const dispatch = chatTurnDispatch({ projectId, conversationId, turnId });
         await insertDispatch(tx, dispatch);
@@ -211,7 +235,7 @@ export function createTurnStore(sql: Sql) {
       await sql`update turns set search_query = ${query} where project_id = ${projectId} and id = ${turnId}`;
     },
 
-    /** Begins the next attempt and returns its number, from 1. */
+    /** Begins the next attempt and returns its number, from 1. Throws TOKEN_LIMIT_EXCEEDED for a retry too many. */
     async beginAttempt(
       projectId: string,
       turnId: string,
@@ -222,7 +246,15 @@ export function createTurnStore(sql: Sql) {
         select ${turnId}, ${projectId},
           coalesce((select max(attempt) from turn_attempts where turn_id = ${turnId}), 0) + 1, ${provider}, ${model}
         returning attempt`;
-      return row!.attempt;
+      const { attempt } = row!;
+      if (attempt === 1) return attempt;
+      try {
+        await sql.begin((tx) => reserveRetry(tx, projectId, turnId));
+      } catch (error) {
+        await attemptUsedNothing(projectId, turnId, attempt);
+        throw error;
+      }
+      return attempt;
     },
 
     /** Notes why an attempt gave no answer. */
@@ -236,6 +268,8 @@ export function createTurnStore(sql: Sql) {
         update turn_attempts set error_code = ${failure.code}, error_message = ${failure.message}
         where project_id = ${projectId} and turn_id = ${turnId} and attempt = ${attempt}`;
     },
+
+    attemptUsedNothing,
 
     async saveDraft(projectId: string, turnId: string, attempt: number, draft: Draft): Promise<void> {
       await sql`
@@ -299,7 +333,7 @@ export function createTurnStore(sql: Sql) {
         projectId,
         turnId,
         (tx) => tx`
-          update turns set status = 'failed', error_code = ${failure.code},
+          update turns t set status = 'failed', error_code = ${failure.code}, 
             error_message = ${failure.message} || case when ${failure.code} = 'TURN_DEADLINE' then coalesce(
               (select ' The last attempt: ' || a.error_message from turn_attempts a
                 where a.turn_id = ${turnId} and a.error_message is not null

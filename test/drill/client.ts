@@ -1,7 +1,7 @@
 // Calls as a careful client makes them: again, at another API, until one is answered.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { count, type Ledger } from './ledger.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 export interface Caller {
   apiUrls: readonly string[];

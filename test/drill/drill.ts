@@ -2,7 +2,7 @@ import type { Caller } from './client.ts';
 import { runIntegrator } from './integrators.ts';
 import { carryOut, type Kill, planLong, planShort } from './killer.ts';
 import { createLedger, type Ledger } from './ledger.ts';
-import { createRandom } from './random.ts';
+import { createRandom } from '../support/random.ts';
 import { type DrillStack, startDrillStack } from './stack.ts';
 import { runVisitor } from './visitors.ts';
 import { judge, untilQuiet, type Verdict } from './verdict.ts';

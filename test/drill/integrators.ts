@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Caller, persist, replyOf, send, TryAgain } from './client.ts';
 import type { UploadedDocument } from './ledger.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** Uploads until the signal is aborted, then finishes what it has begun. */
 export async function runIntegrator(caller: Caller, name: string, stop: AbortSignal): Promise<void> {

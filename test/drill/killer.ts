@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRunning, type ProcessIdentity, signalGroup } from '../../infra/local/processes.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import { type Target, type TargetName, targetNames } from './stack.ts';
 
 /** SIGKILL, or the signal that asks the process to stop: SIGTERM, and SIGINT for PostgreSQL (its fast shutdown). */

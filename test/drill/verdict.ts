@@ -178,7 +178,9 @@ async function checkWorkflows(checks: Checks, turns: readonly TurnRow[]): Promis
   for (const [id, number] of runs) if (number > 1) twice.push(`${number} runs of workflow ${id}`);
   const expected = [
     ...turns.map((turn) => turnWorkflowId(turn.id)),
-    ...ledger.documents.flatMap(({ documentIds }) => [...documentIds].map((id) => ingestWorkflowId(id, 1))),
+    ...ledger.documents.flatMap(({ documentIds }) =>
+      [...documentIds].map((id) => ingestWorkflowId(id, 1, 1)),
+    ),
   ];
   for (const id of expected) if (!runs.has(id)) lost.push(`workflow ${id} does not exist`);
 }

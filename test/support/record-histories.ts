@@ -29,13 +29,18 @@ await onFreshServers('histories', async (environment) => {
     await writeFile(file, `${JSON.stringify(JSON.parse(history), null, 1)}\n`);
     console.log(name);
   }
-  const ingestion = (documentId: string) => `ingest/${documentId}/v1`;
+  const ingestion = (documentId: string, version = 1) => `ingest/${documentId}/v${version}`;
 
   const ready = await api.upload('# Opening hours\n\nWe are open from ten to six.');
   await api.ready(ready);
   await save('ingest-document-ready', ingestion(ready));
   const empty = await api.upload('...');
   await save('ingest-document-failed', ingestion(empty));
+  await api.call('PUT', `/documents/${ready}`, {
+    content: '# Opening hours\n\nWe are open from nine to six.',
+  });
+  await api.ready(ready);
+  await save('ingest-document-replaced', ingestion(ready, 2));
 
   const answered = await api.ask('When are you open?');
   await save('chat-turn-answered', `turn/${answered.json.turnId}`);
@@ -53,7 +58,19 @@ await onFreshServers('histories', async (environment) => {
     return row?.id;
   });
   await environment.temporal.workflow.getHandle(`turn/${turnId}`).cancel();
+  const cancelled = await api.upload('This is cancelled before it begins.');
+  await api.call('POST', `/documents/${cancelled}/cancel`);
+  const paused = await api.upload('This is paused before it begins.');
+  await api.call('POST', `/documents/${paused}/pause`);
   worker = await environment.startWorker();
+  await save('ingest-document-cancelled', ingestion(cancelled));
+  await eventually(async () => {
+    const { json } = await api.call('GET', `/documents/${paused}`);
+    return json.document.progress?.paused ? true : undefined;
+  });
+  await api.call('POST', `/documents/${paused}/resume`);
+  await api.ready(paused);
+  await save('ingest-document-paused', ingestion(paused));
   await asked;
   await save('chat-turn-cancelled', `turn/${turnId}`);
 

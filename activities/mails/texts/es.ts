@@ -10,11 +10,11 @@ export const es: MailTexts = {
     note: `Es válido durante ${minutes(mail.minutes)} y para un solo uso. Si no lo ha pedido, ignore este correo.`,
   }),
   account_exists: () => ({
-    subject: 'Ya tienes una cuenta',
+    subject: 'Ya tiene una cuenta',
     paragraphs: [
-      'Alguien, esperamos que tú, ha querido registrarse con esta dirección, pero ya tiene una cuenta. Inicia sesión con ella; si has olvidado la contraseña, pide allí una nueva.',
+      'Alguien, esperamos que usted, ha querido registrarse con esta dirección, pero ya tiene una cuenta. Inicie sesión con ella; si ha olvidado la contraseña, pida allí una nueva.',
     ],
-    note: 'Si no has sido tú, ignora este correo.',
+    note: 'Si no ha sido usted, ignore este correo.',
   }),
   password_reset: (mail) => ({
     subject: 'Elija una contraseña nueva',

@@ -8,8 +8,12 @@ alter table conversations add test boolean not null default false;
 alter table turns add repeats uuid references turns on delete set null;
 create index turns_repeats on turns (repeats) where repeats is not null;
 
--- How the attempt's passages were found, as in domain/retrieval.ts.
-alter table turn_attempts add retrieval jsonb;
+-- How a turn's passages were found: StoredExplanation in domain/retrieval.ts.
+create table turn_retrievals (
+  turn_id uuid primary key references turns on delete cascade,
+  project_id uuid not null references projects on delete cascade,
+  explanation jsonb not null
+);
 
 -- Ids are in the order of time: pages of a project's turns, and its counts.
 create index turns_project on turns (project_id, id);
@@ -30,11 +34,10 @@ create table question_answers (
   id uuid primary key,
   project_id uuid not null references projects on delete cascade,
   question_key text not null,
-  document_id uuid not null references documents on delete cascade,
+  document_id uuid not null unique references documents on delete cascade,
   -- the question, asked again once the document was ready
   turn_id uuid references turns on delete set null,
   created_at timestamptz not null default now()
 );
 create index question_answers_question on question_answers (project_id, question_key, created_at desc);
-create index question_answers_document on question_answers (document_id);
 create index question_answers_turn on question_answers (turn_id) where turn_id is not null;

@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import { AppError } from '../../domain/errors.ts';
+import type { ExplainedChunk } from '../../domain/retrieval.ts';
+import type { App, AppDependencies } from '../app.ts';
+import { closed } from '../turn-streams.ts';
+import { acceptTurn, recordedTurn, turnSchema, turnView, visibleTurn } from '../turns.ts';
+
+const params = z.object({ turnId: z.string() });
+const place = z.object({ rank: z.number(), score: z.number() }).nullable();
+const chunk = z.object({
+  chunkId: z.string(),
+  bm25: place,
+  dense: place,
+  documentId: z.string().nullable(),
+  title: z.string().nullable(),
+  heading: z.string().nullable(),
+  text: z.string().nullable(),
+});
+
+/** Why a turn was answered as it was, and how it would be answered now. */
+export function explanationRoutes(app: App, deps: AppDependencies): void {
+  const tags = ['conversations'];
+
+  app.get(
+    '/turns/:turnId/retrieval',
+    {
+      config: { scope: 'conversations', role: 'viewer' },
+      schema: {
+        tags,
+        summary: 'How the passages of a turn were found: both ranks, the fused score, and what was dropped',
+        params,
+        response: {
+          200: z.object({
+            question: z.string(),
+            query: z.string().nullable().describe('What was searched for, where it is not the question.'),
+            found: z.object({ bm25: z.number(), dense: z.number() }),
+            candidates: z.array(chunk.extend({ fused: z.number(), shown: z.boolean() })),
+            dropped: z.object({ count: z.number(), chunks: z.array(chunk) }),
+          }),
+        },
+      },
+    },
+    async (request) => {
+      const { projectId } = request;
+      const turn = await visibleTurn(deps, request, request.params.turnId, undefined);
+      const found = await deps.stores.explanations.get(projectId, turn.id);
+      if (!found) throw new AppError('EXPLANATION_NOT_FOUND');
+      const { candidates, dropped } = found;
+      const ids = [...candidates, ...dropped.chunks].map(({ chunkId }) => chunkId);
+      const labels = new Map(
+        (await deps.stores.explanations.labels(projectId, ids)).map((label) => [label.chunkId, label]),
+      );
+      const labelled = ({ chunkId, bm25, dense }: ExplainedChunk) => {
+        const { documentId = null, title = null, heading = null, text = null } = labels.get(chunkId) ?? {};
+        return { chunkId, bm25, dense, documentId, title, heading, text };
+      };
+      return {
+        question: turn.question,
+        query: found.query,
+        found: found.found,
+        candidates: candidates.map((candidate, position) => ({
+          ...labelled(candidate),
+          fused: candidate.fused,
+          shown: position < found.shown,
+        })),
+        dropped: { count: dropped.count, chunks: dropped.chunks.map(labelled) },
+      };
+    },
+  );
+
+  app.post(
+    '/turns/:turnId/ask-again',
+    {
+      config: { scope: 'conversations', role: 'editor' },
+      schema: {
+        tags,
+        summary:
+          'Ask the same question now, apart from the conversation, and wait: the old answer beside the new',
+        params,
+        response: { 200: z.object({ before: turnSchema, now: turnSchema }) },
+      },
+    },
+    async (request, reply) => {
+      const before = await visibleTurn(deps, request, request.params.turnId, undefined);
+      const again = { message: before.question, conversation: { repeats: before.id } };
+      const accepted = await acceptTurn(deps, request, again, undefined);
+      const now = await recordedTurn(deps, request, accepted, closed(reply));
+      return { before: turnView(before), now: turnView(now) };
+    },
+  );
+}

@@ -1,0 +1,26 @@
+// Parts of replies that several routes share. A reply holds what its schema names, and nothing else.
+import { z } from 'zod';
+import type { TurnStatus } from '../domain/chat.ts';
+import type { DocumentStatus } from '../domain/ingestion.ts';
+
+export const source = z.object({
+  documentId: z.string(),
+  title: z.string(),
+  heading: z.string().describe('The headings above the quote, joined with " › ".'),
+  quote: z.string().describe('Stands verbatim in the document.'),
+  score: z.number().describe('0 to 1.'),
+});
+
+export const closestDocument = z.object({ documentId: z.string(), title: z.string() });
+
+const turnStatuses = ['queued', 'running', 'answered', 'declined', 'cancelled', 'failed'] as const;
+export const turnStatus = z.enum(turnStatuses satisfies readonly TurnStatus[]);
+
+const documentStatuses = ['queued', 'processing', 'ready', 'failed', 'cancelled'] as const;
+export const documentStatus = z.enum(documentStatuses satisfies readonly DocumentStatus[]);
+
+/** The reply of a route that streams lines of JSON; each line is one of these. */
+export const linesOf = (line: z.ZodType, description: string) => ({
+  description,
+  content: { 'application/x-ndjson': { schema: line } },
+});

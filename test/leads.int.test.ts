@@ -1,0 +1,212 @@
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { newId } from '../stores/postgres/ids.ts';
+import { createApiClient } from './support/api-client.ts';
+import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
+import { createMailbox } from './support/mailbox.ts';
+import { startVisitor, type Visitor } from './support/visitor.ts';
+
+let environment: TestEnvironment;
+let project: TestProject;
+let url: string;
+let api: ReturnType<typeof createApiClient>;
+const mailbox = createMailbox(inject('servers').mailboxUrl);
+
+beforeAll(async () => {
+  environment = await createTestEnvironment(inject('servers'));
+  project = await environment.createProject({
+    leads: {
+      notify: ['owner@shop.example'],
+      consent: { version: '2026-1', text: 'We keep your address.' },
+      fields: [{ key: 'company', label: 'Company' }],
+    },
+  });
+  await environment.startWorker();
+  url = (await environment.startApi()).url;
+  api = createApiClient(url, project.key);
+  await api.ready(await api.upload('# Prices\n\nA lamp costs 40 euros.'));
+});
+afterAll(() => environment?.close());
+
+const newAddress = () => `v-${newId()}@visitors.example`;
+const visitor = (key = project.key) => startVisitor(createApiClient(url, key));
+
+test('name, address, code, then the question that was asked first', async () => {
+  const { say, verify, sessionId } = await visitor();
+  const email = newAddress();
+  expect(await say('What does a lamp cost?')).toMatchObject({
+    stage: 'awaiting_name',
+    reply: expect.stringContaining('noted your question'),
+  });
+  expect(await say('!!!')).toMatchObject({ stage: 'awaiting_name' });
+  const named = await say('My name is Mira Holm');
+  expect(named).toMatchObject({ stage: 'awaiting_email', reply: expect.stringContaining('Mira Holm') });
+  expect(named.reply).toContain('We keep your address.');
+  expect(await say('mira at home')).toMatchObject({ stage: 'awaiting_email' });
+  expect(await say('mira@mailinator.com')).toMatchObject({
+    stage: 'awaiting_email',
+    reply: expect.stringContaining('throw-away'),
+  });
+  expect(await say(email, { fields: { company: '=Lamps' } })).toMatchObject({ stage: 'awaiting_otp' });
+  expect(await say('hm')).toMatchObject({ stage: 'awaiting_otp' });
+  const code = await mailbox.code(email);
+  const wrong = await verify(code === '123456' ? '654321' : '123456');
+  expect([wrong.status, wrong.json.code, wrong.json.details]).toEqual([
+    401,
+    'ASSISTANT_INVALID_OTP',
+    { triesLeft: 4 },
+  ]);
+  const ready = await verify(code);
+  expect(ready.status, ready.text).toBe(200);
+  expect(ready.json).toMatchObject({ stage: 'ready', reply: expect.stringContaining('40 euros') });
+  expect(await say('Is a lamp expensive, what does it cost?')).toMatchObject({
+    stage: 'ready',
+    conversationId: ready.json.conversationId,
+    reply: expect.stringContaining('40 euros'),
+  });
+  expect((await verify(code)).json.code).toBe('ASSISTANT_OTP_NOT_PENDING');
+
+  const { leads } = (await api.call('GET', `/leads?search=${encodeURIComponent(email)}`)).json;
+  expect(leads).toMatchObject([
+    {
+      name: 'Mira Holm',
+      email,
+      status: 'new',
+      fields: { company: '=Lamps' },
+      consent: { version: '2026-1', text: 'We keep your address.' },
+    },
+  ]);
+  const detail = await api.call('GET', `/leads/${leads[0].id}`);
+  expect(detail.json.transcript.map(({ role }: { role: string }) => role)).toEqual([
+    'user',
+    'assistant',
+    'user',
+    'assistant',
+  ]);
+  const notice = await mailbox.nth('owner@shop.example');
+  expect(notice.text).toContain('Company: =Lamps');
+  expect(notice.text).toContain('Mira Holm: What does a lamp cost?');
+
+  const { events } = await environment.temporal.workflow.getHandle(`lead/${sessionId}`).fetchHistory();
+  const history = Buffer.from(JSON.stringify(events)).toString();
+  const payloads = [...history.matchAll(/"data":\{"type":"Buffer","data":\[([\d,]+)\]\}/g)].map(([, bytes]) =>
+    Buffer.from(bytes!.split(',').map(Number)).toString(),
+  );
+  expect(payloads.join(' ') + history).not.toMatch(new RegExp(`Mira|${code}|visitors\\.example`));
+});
+
+test('a code works once in fifty parallel calls', async () => {
+  const { say, verify } = await visitor();
+  const email = newAddress();
+  await say('Jonas');
+  await say(email);
+  const code = await mailbox.code(email);
+  const answers = await Promise.all(Array.from({ length: 50 }, () => verify(code)));
+  const statuses = answers.map(({ status }) => status);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+  expect(statuses.filter((status) => status === 409)).toHaveLength(49);
+  const [row] = await environment.sql`select count(*)::int as n from leads where email = ${email}`;
+  expect(row!.n).toBe(1);
+});
+
+test('a corrected address gets a new code; the old one is dead; resend has a pause', async () => {
+  const { say, verify, resend } = await visitor();
+  const [first, second] = [newAddress(), newAddress()];
+  await say('Ana');
+  await say(first);
+  const old = await mailbox.code(first);
+  expect(await say(first)).toMatchObject({ stage: 'awaiting_otp' });
+  expect(await say(second)).toMatchObject({ stage: 'awaiting_otp', reply: expect.stringContaining(second) });
+  const code = await mailbox.code(second);
+  if (old !== code) expect((await verify(old)).status).toBe(401);
+  const early = await resend();
+  expect([early.status, early.json.code]).toEqual([429, 'RATE_LIMIT_EXCEEDED']);
+  expect(Number(early.headers.get('retry-after'))).toBeGreaterThan(50);
+  expect((await say(code.replace(/^(...)/, '$1 '))).stage).toBe('ready');
+  await setTimeout(500);
+  expect(await mailbox.to(first)).toHaveLength(1);
+});
+
+test('five wrong codes block the session, and nothing else', async () => {
+  const { say, verify } = await visitor();
+  const email = newAddress();
+  await say('Eve');
+  await say(email);
+  const code = await mailbox.code(email);
+  for (let left = 4; left >= 0; left -= 1) {
+    const answer = await verify(code === '111111' ? '222222' : '111111');
+    expect([answer.status, answer.json.code]).toEqual(
+      left > 0 ? [401, 'ASSISTANT_INVALID_OTP'] : [401, 'ASSISTANT_INVALID_OTP'],
+    );
+    expect(answer.json.details.triesLeft).toBe(left);
+  }
+  expect((await verify(code)).json.code).toBe('RATE_LIMIT_EXCEEDED');
+  const { sessionId } = await visitor();
+  expect(sessionId).toBeTruthy();
+});
+
+test('one lead for an address, over sessions; its answers are counted exactly under parallel calls', async () => {
+  const limited = await environment.createProject({ assistantMessageLimit: 5 });
+  const email = newAddress();
+  const sessions: Visitor[] = [];
+  for (const [n, name] of ['Kim', 'Kim Lee'].entries()) {
+    const session = await visitor(limited.key);
+    await session.say(name);
+    await session.say(email);
+    expect((await session.verify(await mailbox.code(email, n + 1))).status).toBe(200);
+    sessions.push(session);
+  }
+  const leads = (await createApiClient(url, limited.key).call('GET', '/leads')).json.leads;
+  expect(leads).toMatchObject([{ email, name: 'Kim Lee' }]);
+  const calls = Array.from({ length: 12 }, (_, n) => sessions[n % 2]!.chat(`Question number ${n}`));
+  const statuses = (await Promise.all(calls)).map(({ status, json }) => [status, json.code]);
+  expect(statuses.filter(([status]) => status === 200)).toHaveLength(5);
+  expect(statuses.filter(([, code]) => code === 'ASSISTANT_MESSAGE_LIMIT_REACHED')).toHaveLength(7);
+});
+
+test('mails are limited for an address', async () => {
+  const few = await environment.createProject({ leads: { codesPerAddress: 2, codesPerIp: 3 } });
+  const email = newAddress();
+  for (let n = 1; n <= 3; n += 1) {
+    const { say, chat } = await visitor(few.key);
+    await say('Max');
+    const answer = await chat(email);
+    expect([answer.status, answer.json.code]).toEqual(
+      n <= 2 ? [200, undefined] : [429, 'RATE_LIMIT_EXCEEDED'],
+    );
+  }
+  const { say, chat } = await visitor(few.key);
+  await say('Max');
+  expect((await chat(newAddress())).status).toBe(200);
+  const last = await visitor(few.key);
+  await last.say('Max');
+  expect((await last.chat(newAddress())).status).toBe(429);
+});
+
+test('errors keep their codes', async () => {
+  const none = '00000000-0000-4000-8000-000000000000';
+  const code = async (path: string, body?: unknown, headers?: Record<string, string>) => {
+    const answer = await api.call('POST', path, body, headers);
+    return [answer.status, answer.json.code];
+  };
+  expect(await code('/assistant/chat', { sessionId: none, message: 'x' })).toEqual([
+    404,
+    'ASSISTANT_SESSION_NOT_FOUND',
+  ]);
+  expect(await code('/assistant/chat', { sessionId: 'x', message: 'x' })).toEqual([
+    404,
+    'ASSISTANT_SESSION_NOT_FOUND',
+  ]);
+  expect(await code('/assistant/verify-otp', { otp: '123456' })).toEqual([400, 'SESSION_ID_REQUIRED']);
+  expect(await code('/assistant/verify-otp', { sessionId: none })).toEqual([400, 'OTP_REQUIRED']);
+  expect(await code('/assistant/resend-otp')).toEqual([400, 'SESSION_ID_REQUIRED']);
+  const { sessionId, resend } = await visitor();
+  expect(await code('/assistant/chat', { sessionId, message: ' ' })).toEqual([400, 'MESSAGE_REQUIRED']);
+  expect((await resend()).json.code).toBe('ASSISTANT_OTP_NOT_PENDING');
+  const empty = await api.call('POST', '/assistant/chat', undefined, { 'content-type': 'application/json' });
+  expect(empty.json).toMatchObject({ stage: 'awaiting_name' });
+  expect((await api.call('POST', '/assistant/chat')).json).toMatchObject({ stage: 'awaiting_name' });
+  const other = await environment.createProject();
+  const foreign = createApiClient(url, other.key);
+  expect((await foreign.call('POST', '/assistant/chat', { sessionId, message: 'Mira' })).status).toBe(404);
+});
