@@ -32,7 +32,13 @@ export function demoRoutes(app: App, demo: NonNullable<AppDependencies['settings
     const { widgetKey } = await demoKeys(demo.keysFile);
     const nonce = randomBytes(16).toString('base64');
     const { host, protocol } = reply.request;
-    const all = { ...values, widgetKey, nonce, namespaceUrl: demo.namespaceUrl, origin: `${protocol}://${host}` };
+    const all = {
+      ...values,
+      widgetKey,
+      nonce,
+      namespaceUrl: demo.namespaceUrl,
+      origin: `${protocol}://${host}`,
+    };
     // The strictest policy that a site may have: the widget has to work under it.
     const policy = `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'`;
     return reply
@@ -54,7 +60,7 @@ export function demoRoutes(app: App, demo: NonNullable<AppDependencies['settings
     });
   }
 
-  app.get<{ Params: { file: string } }>('/demo/:file', async (request, reply) => {
+  app.get<{ Params: { file: string } }>('/demo/:file', { config }, async (request, reply) => {
     const contentType = /^[a-z-]+\.(css|js|svg)$/.exec(request.params.file)?.[1];
     const bytes =
       contentType && (await readFile(new URL(request.params.file, folder)).catch(() => undefined));

@@ -22,11 +22,13 @@ const config = z.object({
 /** The widget's files and settings. */
 export function widgetRoutes(app: App, { stores, widget }: Pick<AppDependencies, 'stores' | 'widget'>): void {
   const tags = ['widget'];
+  // Script files: a limit would break pages of busy sites behind one address.
+  const open = { public: true, limit: 'none' } as const;
 
   // Under the name of each existing script tag.
   for (const path of ['/widget.js', '/widget/chat-widget.js']) {
     const schema = { tags, summary: 'The script of the widget' };
-    app.get(path, { schema }, async (request, reply) =>
+    app.get(path, { config: open, schema }, async (request, reply) =>
       // A new version is seen within five minutes, and costs no page a wait for it.
       send(request, reply, widget.get('widget.js'), 'public, max-age=300, stale-while-revalidate=86400'),
     );
@@ -35,7 +37,10 @@ export function widgetRoutes(app: App, { stores, widget }: Pick<AppDependencies,
   const params = z.object({ file: z.string().regex(/^[a-z]+-[A-Z0-9]+\.js$/) });
   app.get(
     '/widget/:file',
-    { schema: { params, tags, summary: 'A part of the widget that its script loads when it is needed' } },
+    {
+      config: open,
+      schema: { params, tags, summary: 'A part of the widget that its script loads when it is needed' },
+    },
     async (request, reply) => {
       const { file } = request.params;
       const found = widget.get(file);

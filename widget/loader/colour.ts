@@ -29,14 +29,14 @@ export function paletteOf(colour: Rgb, scheme: 'light' | 'dark'): Palette {
     away,
     (candidate) => contrast(candidate, paper) >= partContrast && readable(candidate),
   );
+  const soft = mix(paper, brand, scheme === 'light' ? 0.07 : 0.16);
+  // On the soft surface, which is a little nearer to it than the paper.
+  const ink = adjusted(colour, away, (candidate) => contrast(candidate, soft) >= textContrast);
   return {
     brand: css(brand),
     onBrand: contrast(brand, white) >= textContrast ? '#fff' : '#101114',
-    // Also on the soft surface, which is a little nearer to it than the paper.
-    brandInk: css(
-      adjusted(colour, away, (candidate) => contrast(candidate, mix(paper, candidate, 0.1)) >= textContrast),
-    ),
-    brandSoft: css(mix(paper, brand, scheme === 'light' ? 0.07 : 0.16)),
+    brandInk: css(ink),
+    brandSoft: css(soft),
   };
 }
 
