@@ -50,7 +50,9 @@ export function demoRoutes(app: App, demo: NonNullable<AppDependencies['settings
   const file = (name: string) => readFile(new URL(name, folder), 'utf8');
 
   app.get('/demo', { config }, async (_request, reply) => page(reply, await file('demo.html'), {}));
-  app.get('/headless-test.html', { config }, async (_request, reply) => page(reply, await file('headless.html'), {}));
+  app.get('/headless-test.html', { config }, async (_request, reply) =>
+    page(reply, await file('headless.html'), {}),
+  );
   for (const [path, { title, text, tag }] of Object.entries(testPages)) {
     app.get(path, { config }, async (_request, reply) => {
       const html = (await file('test.html'))

@@ -16,9 +16,10 @@ export interface Palette {
 const white: Rgb = [255, 255, 255];
 const black: Rgb = [0, 0, 0];
 const papers = { light: white, dark: [23, 25, 29] as Rgb };
-/** WCAG 2.2 AA: text, and the parts of controls. */
+/** WCAG 2.2 AA. */
 const textContrast = 4.5;
-const partContrast = 3;
+/** Enough to see where a coloured surface ends; what it means is written on it. */
+const edgeContrast = 1.4;
 
 export function paletteOf(colour: Rgb, scheme: 'light' | 'dark'): Palette {
   const paper = papers[scheme];
@@ -27,7 +28,7 @@ export function paletteOf(colour: Rgb, scheme: 'light' | 'dark'): Palette {
   const brand = adjusted(
     colour,
     away,
-    (candidate) => contrast(candidate, paper) >= partContrast && readable(candidate),
+    (candidate) => contrast(candidate, paper) >= edgeContrast && readable(candidate),
   );
   const soft = mix(paper, brand, scheme === 'light' ? 0.07 : 0.16);
   // On the soft surface, which is a little nearer to it than the paper.

@@ -116,7 +116,9 @@ export function createWidget(
     texts = { ...launcherTexts[spoken], ...options.texts };
     root.lang = spoken;
     root.dir = isRightToLeft(spoken) ? 'rtl' : 'ltr';
-    place(options.position ?? settings.position ?? (root.dir === 'rtl' ? 'bottom-left' : 'bottom-right'));
+    const usual = settings.position ?? 'bottom-right';
+    // The usual corner is at the end of a line.
+    place(options.position ?? (root.dir === 'rtl' && usual === 'bottom-right' ? 'bottom-left' : usual));
     applyColours(root, options.color ?? settings.primaryColor, options.theme);
     label();
   }
@@ -247,7 +249,11 @@ export function createWidget(
     observer.observe(document.documentElement, { childList: true });
     if (!document.body) return;
     observer.observe(document.body, { childList: true });
-    if (!host.isConnected) document.body.append(host);
+    if (host.isConnected) return;
+    document.body.append(host);
+    // The top layer: no z-index is higher, and no transform of the page moves it. Older browsers have the z-index.
+    host.popover = 'manual';
+    host.showPopover?.();
   }
   const stopScheme = onSchemeChange(() =>
     applyColours(root, options.color ?? settings.primaryColor, options.theme),

@@ -20,7 +20,6 @@ export function createComposer(texts: Texts, on: { send(text: string): void; sto
     maxlength: maxLength,
     enterkeyhint: 'send',
     autocomplete: 'off',
-    dir: 'auto',
     placeholder: texts.placeholder,
     'aria-label': texts.question,
   });
@@ -28,6 +27,8 @@ export function createComposer(texts: Texts, on: { send(text: string): void; sto
   const node = h('form', { class: 'composer' }, field, button);
 
   function refresh(): void {
+    // The placeholder's direction is the widget's, what is written has its own.
+    field.dir = field.value ? 'auto' : '';
     const stops = busy && field.value.trim() === '';
     button.classList.toggle('stops', stops);
     const label = stops ? texts.stop : texts.send;

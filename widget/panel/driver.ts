@@ -5,7 +5,8 @@ import { type ChatTurn, type Conversation, isOpen } from './conversation.ts';
 
 const longestPauseMs = 15_000;
 
-export type Trouble = 'offline' | 'broken' | undefined;
+/** `busy`: the server asked to wait. */
+export type Trouble = 'offline' | 'broken' | 'busy' | undefined;
 
 export interface Driver {
   /** Looks whether there is something to do. */
@@ -76,6 +77,7 @@ export function createDriver(
           const problem = error instanceof ApiError ? error : new ApiError(0, 'UNEXPECTED', String(error));
           if (!problem.isTemporary) return fail(turn, problem);
           failures++;
+          if (problem.status === 429) on.trouble(id, 'busy');
           await pause(problem.retryAfterMs ?? 0, abort.signal, () => 0);
         }
         if (failures > 1 || !navigator.onLine)

@@ -3,7 +3,7 @@ import { icon } from '../loader/dom.ts';
 // Lines on a grid of 24.
 export const icons = {
   send: () => icon('M12 19V5M5.5 11.5 12 5l6.5 6.5'),
-  stop: () => icon('M7.5 7.5h9v9h-9z'),
+  stop: () => icon('M6.5 6.5h11v11h-11z'),
   close: () => icon('M6.5 6.5l11 11M17.5 6.5l-11 11'),
   restart: () =>
     icon(

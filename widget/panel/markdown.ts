@@ -25,18 +25,12 @@ export interface MarkdownOptions {
   copyLabel: string;
   /** Copies the text of a code block. */
   copy(text: string, button: HTMLElement): void;
-  /** The button for a source by its number from 1; undefined where there is no such source. */
-  citation(number: number): HTMLElement | undefined;
+  /** What shows a source by its number, from 1. */
+  citation(number: number): HTMLElement;
 }
 
-export interface MarkdownView {
-  /** Shows this text. What it has in common with the text before stays as it is. */
-  show(text: string): void;
-  /** Makes everything anew, because sources for its citations have come. */
-  refresh(): void;
-}
-
-export function createMarkdown(target: HTMLElement, options: MarkdownOptions): MarkdownView {
+/** Shows Markdown in `target`. What a text has in common with the one before stays as it is. */
+export function createMarkdown(target: HTMLElement, options: MarkdownOptions): (text: string) => void {
   let text = '';
   /** Up to here blocks are complete and are never looked at again. */
   let settled = 0;
@@ -60,16 +54,7 @@ export function createMarkdown(target: HTMLElement, options: MarkdownOptions): M
     open.splice(0, Math.max(0, blocks(complete, options).length));
   }
 
-  return {
-    show,
-    refresh() {
-      const whole = text;
-      if (/\[\d/.test(whole)) {
-        show('');
-        show(whole);
-      }
-    },
-  };
+  return show;
 }
 
 /** Makes the children of `parent` that `parts` describe into what `specs` say, touching only what differs. */
@@ -246,8 +231,7 @@ function link(href: string, raw: string, inside: Spec[]): Spec {
 function withCitations(text: string, options: MarkdownOptions): Spec[] {
   return text.split(/(\[\d{1,2}\])/).flatMap((piece): Spec[] => {
     const number = /^\[(\d+)\]$/.exec(piece)?.[1];
-    const button = number && options.citation(Number(number));
-    if (button) return [{ kind: 'citation', raw: piece, make: () => button }];
+    if (number) return [{ kind: 'citation', raw: piece, make: () => options.citation(Number(number)) }];
     return piece ? [plain(piece)] : [];
   });
 }

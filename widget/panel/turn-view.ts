@@ -46,13 +46,11 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
     ),
     answer,
   );
-  const markdown = createMarkdown(text, {
+  const show = createMarkdown(text, {
     copyLabel: texts.copyCode,
     copy: (code, button) => void copy(code, button, texts.copied, texts.copyCode),
     citation(number) {
-      if (!turn.sources[number - 1]) return undefined;
-      const label = `${texts.source} ${number}: ${turn.sources[number - 1]!.title}`;
-      const button = h('button', { type: 'button', class: 'cite', 'aria-label': label }, String(number));
+      const button = h('button', { type: 'button', class: 'cite' }, String(number));
       button.addEventListener('click', () => openSource(number - 1));
       return button;
     },
@@ -81,11 +79,20 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
     details.scrollIntoView({ block: 'nearest' });
   }
 
+  /** Now the sources are known; a number without one was no citation. */
+  function nameCitations(): void {
+    for (const button of text.querySelectorAll('.cite')) {
+      const source = turn.sources[Number(button.textContent) - 1];
+      if (source) button.setAttribute('aria-label', `${texts.source} ${button.textContent}: ${source.title}`);
+      else button.replaceWith(`[${button.textContent}]`);
+    }
+  }
+
   function finish(): void {
     clearTimeout(timer);
     say(undefined);
-    markdown.show(turn.reply);
-    markdown.refresh();
+    show(turn.reply);
+    nameCitations();
     node.classList.add('finished');
     end.replaceChildren(
       ...[
@@ -179,14 +186,14 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
       frame ||= requestAnimationFrame(() => {
         frame = 0;
         if (!isOpen(turn)) return;
-        markdown.show(next);
+        show(next);
         wait();
       });
     },
     trouble(trouble) {
       if (trouble && isOpen(turn)) {
         clearTimeout(timer);
-        say(trouble === 'offline' ? texts.waiting : texts.reconnecting);
+        say({ offline: texts.waiting, broken: texts.reconnecting, busy: texts.queued }[trouble]);
       }
     },
     destroy() {

@@ -30,10 +30,8 @@ export const texts: Texts = {
   working: 'Noch in Arbeit. Ihre Frage ist sicher, und die Antwort erscheint hier.',
   reconnecting: 'Die Verbindung ist abgerissen. Es geht gleich weiter…',
   queued: 'Als Nächstes an der Reihe',
-  stopping: 'Wird angehalten…',
   stopped: 'Angehalten',
   failed: 'Diese Frage konnte nicht beantwortet werden.',
-  refused: 'Diese Seite darf den Chat nicht benutzen: {reason}',
   retry: 'Noch einmal versuchen',
   answering: 'Die Antwort wird geschrieben.',
 
@@ -74,8 +72,5 @@ export const texts: Texts = {
   leadCodeExpired: 'Dieser Code ist abgelaufen. Fordern Sie einen neuen an.',
   leadBlocked: 'Zu viele Versuche. Bitte warten Sie ein wenig und beginnen Sie neu.',
   leadExpired: 'Das hat eine Weile gedauert, bitte beginnen Sie neu.',
-  leadLimit: 'Sie haben alle Nachrichten dieses Gesprächs verbraucht.',
   unreachable: 'Der Server ist nicht erreichbar. Bitte versuchen Sie es noch einmal.',
-
-  format: 'Formatierung',
 };

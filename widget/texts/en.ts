@@ -28,10 +28,8 @@ export const en = {
   working: 'Still working. Your question is safe, and the answer will appear here.',
   reconnecting: 'The connection broke. Picking up where it stopped…',
   queued: 'Next in line',
-  stopping: 'Stopping…',
   stopped: 'Stopped',
   failed: 'This question could not be answered.',
-  refused: 'This page may not use this chat: {reason}',
   retry: 'Try again',
   answering: 'The answer is being written.',
 
@@ -72,10 +70,7 @@ export const en = {
   leadCodeExpired: 'That code has expired. Ask for a new one.',
   leadBlocked: 'Too many tries. Please wait a little and start again.',
   leadExpired: 'That took a while, so we have to start again.',
-  leadLimit: 'You have used all messages of this conversation.',
   unreachable: 'The server could not be reached. Please try again.',
-
-  format: 'Formatting',
 };
 
 export type Texts = typeof en;

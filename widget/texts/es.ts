@@ -30,10 +30,8 @@ export const texts: Texts = {
   working: 'Seguimos en ello. Su pregunta está a salvo y la respuesta aparecerá aquí.',
   reconnecting: 'Se cortó la conexión. Continuamos donde se quedó…',
   queued: 'La siguiente',
-  stopping: 'Deteniendo…',
   stopped: 'Detenida',
   failed: 'No se pudo responder a esta pregunta.',
-  refused: 'Esta página no puede usar el chat: {reason}',
   retry: 'Intentar de nuevo',
   answering: 'Se está escribiendo la respuesta.',
 
@@ -74,8 +72,5 @@ export const texts: Texts = {
   leadCodeExpired: 'Ese código ha caducado. Pida otro.',
   leadBlocked: 'Demasiados intentos. Espere un poco y empiece de nuevo.',
   leadExpired: 'Ha pasado un rato, hay que empezar de nuevo.',
-  leadLimit: 'Ha usado todos los mensajes de esta conversación.',
   unreachable: 'No se pudo conectar con el servidor. Inténtelo de nuevo.',
-
-  format: 'Formato',
 };
