@@ -13,6 +13,7 @@ import { ndjsonRoutes } from './compat/ndjson.ts';
 import type { LeadFlow } from '../temporal/lead-flow.ts';
 import { accessControl } from './plugins/access.ts';
 import { callCounts } from './plugins/call-counts.ts';
+import type { WidgetFiles } from '../widget/build.ts';
 import { renderError } from './plugins/errors.ts';
 import { webSockets } from './plugins/websocket.ts';
 import { assistantRoutes } from './routes/assistant.ts';
@@ -39,6 +40,7 @@ import { usageRoutes } from './routes/usage.ts';
 import { userRoutes } from './routes/users.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { widgetRoutes } from './routes/widget.ts';
 
 export interface AppDependencies {
   stores: Stores;
@@ -47,6 +49,7 @@ export interface AppDependencies {
   tokens: Tokens;
   retriever: Retriever;
   frameListener: FrameListener;
+  widget: WidgetFiles;
   /** Whether each server answers; rejects with the reason where it does not. */
   probes: {
     postgresql: () => Promise<void>;
@@ -166,6 +169,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   retrievalRoutes(app, deps);
   webhookRoutes(app, deps);
   usageRoutes(app, deps);
+  widgetRoutes(app, deps);
   if (settings.demo) demoRoutes(app, settings.demo);
   return app;
 }

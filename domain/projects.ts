@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { leadSettings } from './leads.ts';
 
 export const modelProviders = ['groq', 'openai', 'gemini', 'ollama', 'local'] as const;
+export const defaultWelcomeMessage = 'Hello! How can I help you?';
 export const positions = ['bottom-right', 'bottom-left', 'top-right', 'top-left'] as const;
 
 const text = (max: number) => z.string().trim().max(max);
@@ -42,7 +43,7 @@ export const projectSettings = z.object({
 
   /** What visitors see, and what the prompt says of the business. */
   chatbotName: text(80).default('Assistant'),
-  welcomeMessage: text(500).default('Hello! How can I help you?'),
+  welcomeMessage: text(500).default(defaultWelcomeMessage),
   businessProfile: text(40).default(''),
   assistantProfile: text(4_000).default(''),
   /** BCP 47 language tags: the one to fall back to, and all that the assistant answers in (none: any). */
@@ -56,6 +57,8 @@ export const projectSettings = z.object({
     .regex(/^#[0-9a-f]{6}$/i, 'must be a colour such as #0f766e')
     .default('#0f766e'),
   position: z.enum(positions).default('bottom-right'),
+  /** Offered to a visitor who has not asked anything yet. */
+  suggestedQuestions: z.array(text(200).min(1)).max(8).default([]),
 
   /** Sites whose pages may use the project's keys; empty: every site. */
   allowedDomains: z.array(domain).max(200).default([]),
