@@ -14,6 +14,7 @@ import { ndjsonRoutes } from './compat/ndjson.ts';
 import type { LeadFlow } from '../temporal/lead-flow.ts';
 import { accessControl } from './plugins/access.ts';
 import { callCounts } from './plugins/call-counts.ts';
+import type { WidgetFiles } from '../widget/build.ts';
 import { renderError } from './plugins/errors.ts';
 import { webSockets } from './plugins/websocket.ts';
 import { assistantRoutes } from './routes/assistant.ts';
@@ -42,6 +43,7 @@ import { usageRoutes } from './routes/usage.ts';
 import { userRoutes } from './routes/users.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { widgetRoutes } from './routes/widget.ts';
 
 export interface AppDependencies {
   stores: Stores;
@@ -51,6 +53,7 @@ export interface AppDependencies {
   retriever: Retriever;
   providers: Providers;
   frameListener: FrameListener;
+  widget: WidgetFiles;
   /** Whether each server answers; rejects with the reason where it does not. */
   probes: {
     postgresql: () => Promise<void>;
@@ -174,6 +177,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   providerRoutes(app, deps);
   providerKeyRoutes(app, deps);
   usageRoutes(app, deps);
+  widgetRoutes(app, deps);
   if (settings.demo) demoRoutes(app, settings.demo);
   return app;
 }

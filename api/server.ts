@@ -1,4 +1,5 @@
 // The API: validates, records, starts workflows and streams answers. Stateless; run as many as you like.
+import { join } from 'node:path';
 import { createTokens } from '../auth/tokens.ts';
 import {
   authSecrets,
@@ -25,6 +26,7 @@ import { createStores } from '../stores/postgres/index.ts';
 import { createTemporalClient } from '../temporal/connection.ts';
 import { createDispatcher } from '../temporal/dispatcher.ts';
 import { createLeadFlow } from '../temporal/lead-flow.ts';
+import { widgetFiles } from '../widget/build.ts';
 import { createApp } from './app.ts';
 
 const config = readConfig();
@@ -53,6 +55,7 @@ const app = await createApp({
   retriever: createRetriever({ spaces, chunks: stores.chunks }),
   providers,
   frameListener: createFrameListener(sql, (error) => logger.warn({ err: error }, 'not listening for frames')),
+  widget: await widgetFiles(join(config.FRONTDESK_HOME, 'cache')),
   probes: {
     postgresql: () => stores.ping(),
     temporal: () => dispatcher.ping(),

@@ -5,6 +5,7 @@ import type { SealedProviderKey } from './provider-keys.ts';
 
 export { modelProviders };
 
+export const defaultWelcomeMessage = 'Hello! How can I help you?';
 export const positions = ['bottom-right', 'bottom-left', 'top-right', 'top-left'] as const;
 
 const text = (max: number) => z.string().trim().max(max);
@@ -49,7 +50,7 @@ export const projectSettings = z.object({
 
   /** What visitors see, and what the prompt says of the business. */
   chatbotName: text(80).default('Assistant'),
-  welcomeMessage: text(500).default('Hello! How can I help you?'),
+  welcomeMessage: text(500).default(defaultWelcomeMessage),
   businessProfile: text(40).default(''),
   assistantProfile: text(4_000).default(''),
   /** BCP 47 language tags: the one to fall back to, and all that the assistant answers in (none: any). */
@@ -63,6 +64,8 @@ export const projectSettings = z.object({
     .regex(/^#[0-9a-f]{6}$/i, 'must be a colour such as #0f766e')
     .default('#0f766e'),
   position: z.enum(positions).default('bottom-right'),
+  /** Offered to a visitor who has not asked anything yet. */
+  suggestedQuestions: z.array(text(200).min(1)).max(8).default([]),
 
   /** Sites whose pages may use the project's keys; empty: every site. */
   allowedDomains: z.array(domain).max(200).default([]),

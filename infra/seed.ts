@@ -10,6 +10,7 @@ import { newId } from '../stores/postgres/ids.ts';
 import { createStores } from '../stores/postgres/index.ts';
 import { newApiKey } from '../stores/postgres/keys.ts';
 import { withLock } from '../stores/postgres/lock.ts';
+import { demoSettings } from './demo/settings.ts';
 
 interface DemoKeys {
   projectId: string;
@@ -58,7 +59,7 @@ async function demoKeys(): Promise<DemoKeys> {
 
 async function createDemoProject({ projectId, apiKey, widgetKey }: DemoKeys): Promise<void> {
   const stores = createStores(sql, createEncryption(encryptionKeys(config)));
-  await stores.projects.create({ id: projectId, name: 'Demo', settings: {} });
+  await stores.projects.create({ id: projectId, name: 'Demo', settings: demoSettings });
   const keys = [
     ['Demo server key', 'ordinary', apiKey],
     ['Demo page key', 'publishable', widgetKey],

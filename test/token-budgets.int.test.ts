@@ -78,7 +78,9 @@ test('a retry reserves again, and what a lost attempt may have used is counted',
   // The worker died: a second attempt, then a third, which is one too many.
   expect(await turns.beginAttempt(projectId, turnId, { provider: 'local', model: 'm' })).toBe(2);
   expect((await state(projectId)).reserved).toBe(2 * oneTurn);
-  await expect(turns.beginAttempt(projectId, turnId, { provider: 'local', model: 'm' })).rejects.toMatchObject({
+  await expect(
+    turns.beginAttempt(projectId, turnId, { provider: 'local', model: 'm' }),
+  ).rejects.toMatchObject({
     code: 'TOKEN_LIMIT_EXCEEDED',
   });
   await turns.recordFailure(projectId, turnId, { code: 'TOKEN_LIMIT_EXCEEDED', message: 'x' });
@@ -90,7 +92,11 @@ test('an attempt that failed before its first token costs nothing', async () => 
   const { turnId } = await accept(projectId);
   const { turns } = environment.stores;
   for (let attempt = 1; attempt <= 5; attempt++) {
-    await turns.attemptUsedNothing(projectId, turnId, await turns.beginAttempt(projectId, turnId, { provider: 'local', model: 'm' }));
+    await turns.attemptUsedNothing(
+      projectId,
+      turnId,
+      await turns.beginAttempt(projectId, turnId, { provider: 'local', model: 'm' }),
+    );
   }
   await answer(projectId, turnId, 7);
   expect(await state(projectId)).toEqual({ total: 7, month: 7, reserved: 0 });

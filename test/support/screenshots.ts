@@ -29,11 +29,12 @@ async function chatTurn(browser: Browser, temporalUiUrl: string, turnId: string)
 }
 
 async function demoPage(browser: Browser, apiUrl: string): Promise<void> {
-  const page = await browser.newPage({ viewport: { width: 1180, height: 940 } });
+  const page = await browser.newPage({ viewport: { width: 1180, height: 860 } });
   await page.goto(`${apiUrl}/demo`);
+  await page.locator('.launcher').click();
   await page.getByRole('button', { name: question }).click();
-  await page.locator('.source summary').first().click();
-  await page.screenshot({ path: join(folder, 'demo.png') });
+  await page.locator('.turn.finished summary').first().click();
+  await page.screenshot({ path: join(folder, 'demo.png'), animations: 'disabled' });
 }
 
 const demo = JSON.parse(await readFile(join(readConfig().FRONTDESK_HOME, 'demo.json'), 'utf8'));

@@ -1,0 +1,310 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { launchBrowser, watchForFaults } from './support/browser.ts';
+import { keepPicture, widgetOn } from './support/chat-widget.ts';
+import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
+import { createPlayedAnswers, source } from './support/played-answers.ts';
+import { startSite } from './support/site.ts';
+
+// The widget on a customer's site, which is another origin than the server's. The test plays the model, so that it
+// knows what is said and when.
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const longAnswer = readFileSync(new URL('./support/long-answer.md', import.meta.url), 'utf8');
+const nonce = 'c2l0ZQ';
+
+let environment: TestEnvironment;
+let project: TestProject;
+let answers: ReturnType<typeof createPlayedAnswers>;
+let site: Awaited<ReturnType<typeof startSite>>;
+let server: string;
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+let chat: ReturnType<typeof widgetOn>;
+let faults: readonly string[];
+
+beforeAll(async () => {
+  environment = await createTestEnvironment(inject('servers'));
+  project = await environment.createProject();
+  answers = createPlayedAnswers(environment, project);
+  const [api, started, launched] = await Promise.all([environment.startApi(), startSite(), launchBrowser()]);
+  server = api.url;
+  site = started;
+  browser = launched;
+});
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+  await environment?.close();
+});
+beforeEach(async () => {
+  context = await browser.newContext({ viewport: { width: 1000, height: 800 } });
+  page = await context.newPage();
+  chat = widgetOn(page);
+  faults = watchForFaults(page);
+});
+afterEach(async () => {
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
+const tag = (attributes = '') =>
+  `<script nonce="${nonce}" src="${server}/widget.js" data-api-key="${project.widgetKey}" ${attributes} defer></script>`;
+const html = (head: string, { lang = 'en', body = '<h1>Our shop</h1><p>Lamps.</p>' } = {}) =>
+  `<!doctype html><html lang="${lang}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Shop</title>${head}</head><body><main>${body}</main></body></html>`;
+
+async function visit(content: string, headers: Record<string, string> = {}): Promise<void> {
+  site.serve(content, headers);
+  await page.goto(site.url);
+}
+
+const inWidget = (selector: string) =>
+  `document.querySelector('frontdesk-chat').shadowRoot.querySelector('${selector}')`;
+const styleOf = (selector: string, properties: string[]) =>
+  page.evaluate(`(() => {
+    const style = getComputedStyle(${inWidget(selector)});
+    return Object.fromEntries(${JSON.stringify(properties)}.map((name) => [name, style[name]]));
+  })()`);
+
+/** What axe finds in the widget and around it. */
+async function violations(): Promise<unknown> {
+  await page.evaluate(axe);
+  return await page.evaluate(`axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+    .then(({ violations }) => violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.flat().join(' '))]))`);
+}
+
+test('an answer in Markdown grows without being made anew, and its citations open the quoted passage', async () => {
+  await visit(html(tag('data-title="Orrelby" data-primary-color="#2f5d50"')));
+  await chat.open();
+  await chat.ask('Tell me all about delivery');
+  const turn = await answers.begin('Tell me all about delivery');
+  await turn.write(
+    '## Delivery\n\nWe ship to **Norway** [1].\n\n| Country | Price |\n|---|--:|\n| Norway | €19.90 |\n',
+  );
+  await page.locator('.text td').first().waitFor();
+  await page.evaluate(`
+    const text = document.querySelector('frontdesk-chat').shadowRoot.querySelector('.text');
+    window.before = [...text.querySelectorAll("h3, h3 ~ p, td")];`);
+  await turn.write('| Sweden | €14.90 |\n\n- by post\n- by courier\n\n```js\nconst price = 19.9;\n```\n');
+  await turn.write(
+    '\nSee [our page](https://example.com/shipping) or [this](javascript:alert(1)). <b onclick="x()">x</b>',
+  );
+  await page.locator('.text a').waitFor();
+  await keepPicture(page, 'widget-streaming');
+  await turn.finish([
+    source(1, 'Shipping', 'We ship to Norway for €19.90.'),
+    source(2, 'Prices', 'All prices.'),
+  ]);
+  await chat.answer();
+
+  expect(await page.evaluate('before.map((node) => node.isConnected)')).toEqual([
+    true,
+    true,
+    true,
+    true,
+    true,
+    true,
+  ]);
+  expect(await page.locator('.text tr').count()).toBe(3);
+  expect(await page.locator('.text a').getAttribute('href')).toBe('https://example.com/shipping');
+  expect(await page.locator('.text').textContent()).toContain('<b onclick="x()">x</b>');
+  expect(await page.locator('.text b').count()).toBe(0);
+  await page.getByRole('button', { name: 'Source 1: Shipping' }).click();
+  expect(await page.locator('details[open] blockquote').textContent()).toBe('We ship to Norway for €19.90.');
+  await keepPicture(page, 'widget-markdown');
+  expect(await violations()).toEqual([]);
+});
+
+test('stop, and what was said until then stays; another attempt begins anew', async () => {
+  await visit(html(tag()));
+  await chat.open();
+  await chat.ask('Stop me');
+  const turn = await answers.begin('Stop me');
+  await turn.write('Wrong beginning');
+  await page.getByText('Wrong beginning').waitFor();
+  await turn.reset();
+  await turn.write('The right beginning');
+  await page.getByText('The right beginning').waitFor();
+  expect(await chat.lastTurn().locator('.text').textContent()).toBe('The right beginning');
+  const cancelled = page.waitForResponse((response) => response.url().includes('/cancel'));
+  await page.getByRole('button', { name: 'Stop the answer' }).click();
+  expect((await cancelled).status()).toBe(202);
+  // No worker is there to hear it: the test ends the turn as the worker would.
+  await turn.finish([], 'cancelled');
+  expect(await chat.answer()).toBe('The right beginning');
+  await page.getByText('Stopped').waitFor();
+  await keepPicture(page, 'widget-stopped');
+});
+
+test('a failed question says so and can be asked again; thumbs and a comment are recorded', async () => {
+  await visit(html(tag()));
+  await chat.open();
+  await chat.ask('Will this fail?');
+  await (await answers.begin('Will this fail?')).fail('The model is not available at the moment.');
+  await page.locator('.problem').getByText('The model is not available').waitFor();
+  await keepPicture(page, 'widget-failed');
+  await page.getByRole('button', { name: 'Try again' }).click();
+  const turn = await answers.begin('Will this fail?');
+  await turn.write('No.');
+  await turn.finish();
+  await page.getByRole('button', { name: 'This did not help' }).click();
+  await page.getByLabel('What was missing?').fill('More words.');
+  await keepPicture(page, 'widget-feedback');
+  await page.getByRole('button', { name: 'Send feedback' }).click();
+  await page.getByText('That helps us improve').waitFor();
+  const [row] = await environment.sql`select rating, feedback from turns where id = ${turn.turnId}`;
+  expect(row).toMatchObject({ rating: 'down', feedback: 'More words.' });
+});
+
+test('a long answer streams without a task over 50 ms at a quarter of the speed, and nothing moves', async () => {
+  const shifts = `window.shifts = 0; new PerformanceObserver((list) => {
+    for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) shifts += value;
+  }).observe({ type: 'layout-shift', buffered: true });`;
+  await page.addInitScript(shifts);
+  await visit(html(tag()));
+  await chat.open();
+  const client = await context.newCDPSession(page);
+  await client.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+  await chat.ask('Say a lot');
+  const turn = await answers.begin('Say a lot');
+  await browser.startTracing(page, {
+    categories: ['toplevel', 'disabled-by-default-devtools.timeline', 'devtools.timeline'],
+  });
+  for (const piece of longAnswer.match(/[\s\S]{1,60}/g)!) await turn.write(piece);
+  await turn.finish();
+  await chat.answer();
+  const trace = JSON.parse(String(await browser.stopTracing()));
+  // The time of the thread itself: what else this machine does meanwhile is no fault of the widget.
+  const tasks: { name: string; tdur?: number; dur: number }[] = trace.traceEvents.filter(
+    ({ name, ph }: { name: string; ph: string }) => ph === 'X' && name.endsWith('RunTask'),
+  );
+  const longest = Math.max(...tasks.map(({ tdur, dur }) => (tdur ?? dur) / 1000));
+  console.log(
+    tasks
+      .map(({ tdur, dur }) => [tdur, dur])
+      .sort((a, b) => (b[0] ?? b[1]!) - (a[0] ?? a[1]!))
+      .slice(0, 8),
+    tasks.length,
+  );
+  expect(tasks.length).toBeGreaterThan(100);
+  expect(longest).toBeLessThan(50);
+  expect(await page.evaluate('shifts')).toBe(0);
+});
+
+test('a strict content security policy: a nonce, no inline style, no eval', async () => {
+  await visit(html(tag()), {
+    'content-security-policy': `default-src 'none'; script-src 'nonce-${nonce}'; connect-src ${server}; require-trusted-types-for 'script'; base-uri 'none'`,
+  });
+  await chat.open();
+  await chat.ask('Under a policy?');
+  const turn = await answers.begin('Under a policy?');
+  await turn.write('**Yes**, with `code`.');
+  await turn.finish([source(1, 'Policy', 'Yes.')]);
+  expect(await chat.answer()).toBe('Yes, with code.');
+  await keepPicture(page, 'widget-csp');
+});
+
+test('hostile styles and old scripts of the page change nothing', async () => {
+  const hostile = `<style>
+    * { all: unset !important; display: block !important; color: red !important; font: 40px/3 fantasy !important; letter-spacing: 1em !important; direction: rtl !important; transform: rotate(3deg) !important; box-sizing: content-box !important }
+    html { font-size: 3px !important } frontdesk-chat, body > * { display: none !important; opacity: 0.2 !important; filter: blur(9px) !important }
+    </style><script>
+    Array.prototype.each = function () {}; Array.prototype.toJSON = function () { return 'old'; }; delete Array.prototype.toJSON;
+    Object.prototype.old = 1; Element.prototype.hide = function () {}; String.prototype.trim = function () { return this.replace(/^\\s+|\\s+$/g, ''); };
+    window.h = window.$ = window.panel = window.chat = 'the page’s own'; </script>`;
+  await visit(html(hostile + tag('data-primary-color="#2f5d50" data-title="Orrelby"')));
+  await chat.open();
+  await chat.ask('Are you all right?');
+  const turn = await answers.begin('Are you all right?');
+  await turn.write('Yes, thank you.');
+  await turn.finish([source(1, 'Health', 'Yes, thank you.')]);
+  expect(await chat.answer()).toBe('Yes, thank you.');
+  await keepPicture(page, 'widget-hostile');
+  const style = await styleOf('.question', ['fontSize', 'color', 'direction']);
+  expect(style).toEqual({ fontSize: '15px', color: 'rgb(22, 24, 27)', direction: 'ltr' });
+});
+
+test('right to left, in Arabic', async () => {
+  await visit(
+    html(tag('data-title="أوريلبي" data-suggestions="كم تكلفة الشحن؟|هل يمكنني إرجاع المصباح؟"'), {
+      lang: 'ar',
+    }),
+  );
+  await chat.open();
+  await keepPicture(page, 'widget-arabic-welcome');
+  expect((await chat.launcher.boundingBox())!.x).toBeLessThan(100);
+  await page.getByRole('button', { name: 'كم تكلفة الشحن؟' }).click();
+  const turn = await answers.begin('كم تكلفة الشحن؟');
+  await turn.write(
+    'تكلفة الشحن إلى النرويج **19.90 €** وتستغرق من 5 إلى 8 أيام عمل.\n\n- الشحن العادي\n- الشحن السريع',
+  );
+  await turn.finish([source(1, 'الشحن', 'تكلفة الشحن إلى النرويج 19.90 €.')]);
+  await chat.answer();
+  await page.locator('summary').click();
+  await keepPicture(page, 'widget-arabic');
+  expect(await styleOf('.question', ['direction'])).toEqual({ direction: 'rtl' });
+  expect(await violations()).toEqual([]);
+});
+
+test('axe finds nothing in light, dark and forced colours, welcomed and asked', async () => {
+  for (const theme of ['light', 'dark']) {
+    await visit(html(tag(`data-theme="${theme}" data-primary-color="#ffcc00" data-suggestions="One?|Two?"`)));
+    await page.evaluate('localStorage.clear()');
+    await page.reload();
+    expect(await violations()).toEqual([]);
+    await chat.open();
+    expect(await violations()).toEqual([]);
+    await keepPicture(page, `widget-yellow-${theme}`);
+  }
+  await page.emulateMedia({ forcedColors: 'active', reducedMotion: 'reduce' });
+  await keepPicture(page, 'widget-forced-colours');
+});
+
+test('at 200 % the whole is there, and nothing has to be scrolled sideways', async () => {
+  // A window of 1280 by 800 at 200 %.
+  await page.setViewportSize({ width: 640, height: 400 });
+  await visit(html(tag('data-suggestions="One?|Two?|Three?"')));
+  await chat.open();
+  await keepPicture(page, 'widget-zoomed');
+  expect(
+    await page.evaluate(
+      `(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(${inWidget('.log')})`,
+    ),
+  ).toBe(true);
+  expect(await chat.field.isVisible()).toBe(true);
+});
+
+test('two widgets, a router that replaces the body, and four corners', async () => {
+  await visit(
+    html(
+      tag('data-position="bottom-left"') + tag('data-position="bottom-left" data-primary-color="#8a4b2a"'),
+    ),
+  );
+  await page.locator('frontdesk-chat').nth(1).waitFor({ state: 'attached' });
+  const boxes = await Promise.all([0, 1].map((index) => page.locator('.launcher').nth(index).boundingBox()));
+  expect(boxes[1]!.x).toBeGreaterThan(boxes[0]!.x + boxes[0]!.width);
+  await page.evaluate(`document.documentElement.replaceChild(document.createElement('body'), document.body)`);
+  await expect.poll(() => page.locator('frontdesk-chat').count()).toBe(2);
+
+  for (const position of ['top-left', 'top-right', 'bottom-right']) {
+    await visit(html(tag(`data-position="${position}"`)));
+    await chat.open();
+    const box = (await chat.panel.boundingBox())!;
+    expect(box.x > 400).toBe(position.endsWith('right'));
+    expect(box.y > 0 && box.y + box.height < 800).toBe(true);
+  }
+});
+
+test('a key that was revoked: the visitor is told, and the page has no error of its own', async () => {
+  await visit(html(tag().replace(project.widgetKey, 'cb_test_revoked')));
+  await chat.open();
+  await chat.ask('May I?');
+  await page.locator('.problem').getByText('unknown, revoked or expired').waitFor();
+  await keepPicture(page, 'widget-refused');
+  const errors = faults.filter((fault) => !/401|unknown, revoked or expired/.test(fault));
+  expect(errors).toEqual([]);
+  faults = [];
+});

@@ -1,0 +1,252 @@
+// Who the visitor is, asked in the conversation: name and address, then the code that was mailed to it.
+import { h } from '../loader/dom.ts';
+import type { Texts } from '../texts/en.ts';
+import { fill } from '../texts/launcher.ts';
+import { type Api, ApiError, type LeadReply } from './api.ts';
+import type { Conversation, Lead } from './conversation.ts';
+
+/** Where the server does not say when another code may be sent. */
+const resendPauseMs = 60_000;
+
+export interface LeadView {
+  node: HTMLElement;
+  /** Shows the step that the conversation's lead is at. */
+  update(): void;
+  focus(): void;
+  destroy(): void;
+}
+
+export function createLeadView(
+  texts: Texts,
+  api: Api,
+  conversation: Conversation,
+  known: { name?: string; email?: string } | undefined,
+  on: { ready(): void; stage(stage: string): void; announce(text: string): void; skip?: () => void },
+): LeadView {
+  const node = h('section', { class: 'lead', 'aria-label': texts.leadTitle });
+  let countdown: ReturnType<typeof setInterval> | undefined;
+  let shown = '';
+
+  /** One form: fields, a place for what is wrong, one button, and quiet ones beside it. */
+  function form(
+    title: string,
+    intro: string,
+    fields: HTMLElement[],
+    submit: string,
+    others: (HTMLElement | undefined)[],
+    onSubmit: () => Promise<string | undefined>,
+  ): HTMLFormElement {
+    const problem = h('p', { class: 'wrong', role: 'alert', id: 'wrong' });
+    const button = h('button', { class: 'primary' }, submit);
+    const made = h(
+      'form',
+      { novalidate: true },
+      h('h2', {}, title),
+      h('p', { class: 'intro' }, intro),
+      ...fields,
+      problem,
+      h('div', { class: 'row' }, button, ...others),
+    );
+    made.addEventListener('submit', async (event) => {
+      event.preventDefault();
+      if (made.ariaBusy === 'true') return;
+      made.ariaBusy = 'true';
+      problem.textContent = '';
+      const wrong = await onSubmit().catch(explain);
+      made.ariaBusy = null;
+      problem.textContent = wrong ?? '';
+      const invalid = wrong && made.querySelector<HTMLInputElement>('[aria-invalid="true"], input');
+      if (invalid) invalid.focus();
+    });
+    return made;
+  }
+
+  function field(
+    label: string,
+    attributes: Record<string, string | number | undefined>,
+  ): [HTMLElement, HTMLInputElement] {
+    const input = h('input', { 'aria-describedby': 'wrong', ...attributes });
+    input.addEventListener('input', () => input.removeAttribute('aria-invalid'));
+    return [h('label', { class: 'labelled' }, h('span', {}, label), input), input];
+  }
+  const invalid = (input: HTMLInputElement, reason: string) => {
+    input.setAttribute('aria-invalid', 'true');
+    return reason;
+  };
+
+  function keep(reply: LeadReply, values: Partial<Lead> = {}): void {
+    const before = conversation.lead;
+    const lead: Lead = { ...before, ...values, sessionId: reply.sessionId, stage: reply.stage };
+    if (reply.stage === 'awaiting_otp' && (before?.stage !== 'awaiting_otp' || values.resendAt)) {
+      lead.resendAt =
+        Date.now() + (reply.resendAfterSeconds ? reply.resendAfterSeconds * 1000 : resendPauseMs);
+    }
+    if (typeof reply.remainingMessages === 'number') lead.remaining = reply.remainingMessages;
+    conversation.setLead(lead);
+    on.stage(lead.stage);
+  }
+
+  function explain(error: unknown): string {
+    if (!(error instanceof ApiError)) return texts.unreachable;
+    switch (error.code) {
+      case 'ASSISTANT_INVALID_OTP':
+        return texts.leadCodeWrong;
+      case 'ASSISTANT_OTP_EXPIRED':
+      case 'ASSISTANT_OTP_NOT_FOUND':
+        return texts.leadCodeExpired;
+      case 'RATE_LIMIT_EXCEEDED':
+        return texts.leadBlocked;
+      case 'ASSISTANT_SESSION_NOT_FOUND':
+      case 'ASSISTANT_OTP_NOT_PENDING':
+        conversation.setLead(undefined);
+        return texts.leadExpired;
+      default:
+        return error.isTemporary ? texts.unreachable : error.message;
+    }
+  }
+
+  function details(): HTMLFormElement {
+    const lead = conversation.lead;
+    const [nameLabel, name] = field(texts.leadName, {
+      name: 'name',
+      autocomplete: 'name',
+      maxlength: 100,
+      dir: 'auto',
+    });
+    const [emailLabel, email] = field(texts.leadEmail, {
+      name: 'email',
+      type: 'email',
+      autocomplete: 'email',
+      inputmode: 'email',
+      dir: 'ltr',
+    });
+    name.value = lead?.name ?? known?.name ?? '';
+    email.value = lead?.email ?? known?.email ?? '';
+    const consent = h('input', { type: 'checkbox', name: 'consent', 'aria-describedby': 'wrong' });
+    const consentLabel = h('label', { class: 'consent' }, consent, h('span', {}, texts.leadConsent));
+    const skip = on.skip && h('button', { type: 'button', class: 'quiet', click: on.skip }, texts.leadSkip);
+    return form(
+      texts.leadTitle,
+      texts.leadIntro,
+      [nameLabel, emailLabel, consentLabel],
+      texts.leadNext,
+      [skip],
+      async () => {
+        const values = { name: name.value.trim(), email: email.value.trim() };
+        if (!values.name) return invalid(name, texts.leadNameMissing);
+        if (!/^\S+@\S+\.\S+$/.test(values.email)) return invalid(email, texts.leadEmailWrong);
+        if (!consent.checked) return invalid(consent, texts.leadConsentMissing);
+        // Each answer is kept, so that a broken connection goes on where it was.
+        let reply: LeadReply = conversation.lead?.sessionId
+          ? { ...conversation.lead, reply: '' }
+          : await api.leadStart();
+        keep(reply);
+        if (reply.stage === 'awaiting_name') {
+          reply = await api.leadSay(reply.sessionId, values.name);
+          keep(reply, values);
+          if (reply.stage === 'awaiting_name') return invalid(name, reply.reply);
+        }
+        if (reply.stage === 'awaiting_email' || reply.stage === 'awaiting_otp') {
+          reply = await api.leadSay(reply.sessionId, values.email);
+          keep(reply, values);
+          if (reply.stage === 'awaiting_email') return invalid(email, reply.reply);
+        }
+        return undefined;
+      },
+    );
+  }
+
+  function code(): HTMLFormElement {
+    const lead = conversation.lead!;
+    const [label, input] = field(texts.leadCode, {
+      name: 'code',
+      autocomplete: 'one-time-code',
+      inputmode: 'numeric',
+      maxlength: 12,
+      dir: 'ltr',
+      class: 'code',
+      placeholder: '••••••',
+    });
+    const resend = h('button', { type: 'button', class: 'quiet' });
+    const change = h('button', { type: 'button', class: 'quiet' }, texts.leadChange);
+    const made = form(
+      texts.leadCodeTitle,
+      fill(texts.leadCodeIntro, { email: lead.email ?? '' }),
+      [label],
+      texts.leadVerify,
+      [resend, change],
+      async () => {
+        const digits = input.value.replace(/\D/g, '');
+        if (digits.length !== 6) return invalid(input, texts.leadCodeWrong);
+        try {
+          keep(await api.leadVerify(lead.sessionId, digits));
+        } catch (error) {
+          input.select();
+          return invalid(input, explain(error));
+        }
+        return undefined;
+      },
+    );
+    // Pasted or filled in from the mail: nothing is left to press.
+    input.addEventListener('input', () => {
+      const digits = input.value.replace(/\D/g, '');
+      if (input.value !== digits) input.value = digits.slice(0, 6);
+      if (digits.length === 6) made.requestSubmit();
+    });
+    resend.addEventListener('click', async () => {
+      if (resend.ariaDisabled === 'true') return;
+      try {
+        keep(await api.leadResend(lead.sessionId), { resendAt: 1 });
+        on.announce(texts.leadResent);
+        made.querySelector('.intro')!.textContent = texts.leadResent;
+      } catch (error) {
+        made.querySelector('.wrong')!.textContent = explain(error);
+      }
+      input.focus();
+    });
+    change.addEventListener('click', () => {
+      shown = 'change';
+      show(details());
+    });
+    const tick = () => {
+      const seconds = Math.ceil(((conversation.lead?.resendAt ?? 0) - Date.now()) / 1000);
+      resend.ariaDisabled = String(seconds > 0);
+      resend.textContent = seconds > 0 ? fill(texts.leadResendIn, { seconds }) : texts.leadResend;
+    };
+    tick();
+    clearInterval(countdown);
+    countdown = setInterval(tick, 1000);
+    return made;
+  }
+
+  function show(form: HTMLElement): void {
+    const { activeElement } = node.getRootNode() as ShadowRoot;
+    const hadFocus = activeElement !== null && activeElement !== undefined && node.contains(activeElement);
+    node.replaceChildren(form);
+    if (hadFocus) view.focus();
+  }
+
+  const view: LeadView = {
+    node,
+    update() {
+      const stage = conversation.lead?.stage;
+      const step = stage === 'ready' || stage === 'awaiting_otp' ? stage : 'details';
+      if (step === shown && step !== 'ready') return;
+      if (shown === 'change' && step === 'details') return;
+      shown = step;
+      if (step === 'ready') {
+        clearInterval(countdown);
+        const thanks = fill(texts.leadDone, { name: conversation.lead?.name ?? '' });
+        node.replaceChildren(h('p', { class: 'thanks' }, thanks));
+        on.announce(thanks);
+        on.ready();
+      } else if (step === 'awaiting_otp') {
+        show(code());
+      } else show(details());
+    },
+    focus: () => node.querySelector<HTMLElement>('input')?.focus({ preventScroll: true }),
+    destroy: () => clearInterval(countdown),
+  };
+  view.update();
+  return view;
+}

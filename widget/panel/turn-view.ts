@@ -1,0 +1,261 @@
+// One question and its answer, from the moment of asking to the thumbs.
+import type { Source } from '../../domain/chat.ts';
+import { h } from '../loader/dom.ts';
+import type { Texts } from '../texts/en.ts';
+import { type ChatTurn, isOpen } from './conversation.ts';
+import type { Trouble } from './driver.ts';
+import { icons } from './icons.ts';
+import { createMarkdown } from './markdown.ts';
+
+/** After this long without a new word the visitor is told that the answer is still being worked on. */
+const patienceMs = 4000;
+
+export interface TurnActions {
+  retry(turn: ChatTurn): void;
+  rate(turn: ChatTurn, rating: 'up' | 'down' | null, text?: string): Promise<void>;
+  announce(text: string): void;
+}
+
+export interface TurnView {
+  node: HTMLElement;
+  update(turn: ChatTurn): void;
+  /** The text so far. */
+  write(text: string): void;
+  trouble(trouble: Trouble): void;
+  destroy(): void;
+}
+
+export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActions): TurnView {
+  let turn = first;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let frame = 0;
+  let next = '';
+
+  const text = h('div', { class: 'text' });
+  const status = h('p', { class: 'status', hidden: true });
+  const end = h('div', { class: 'end' });
+  const answer = h('div', { class: 'answer' }, text, status, end);
+  const node = h(
+    'article',
+    { class: 'turn' },
+    h(
+      'p',
+      { class: 'question', dir: 'auto' },
+      h('span', { class: 'hidden' }, `${texts.you}: `),
+      turn.question,
+    ),
+    answer,
+  );
+  const show = createMarkdown(text, {
+    copyLabel: texts.copyCode,
+    copy: (code, button) => void copy(code, button, texts.copied, texts.copyCode),
+    citation(number) {
+      const button = h('button', { type: 'button', class: 'cite' }, String(number));
+      button.addEventListener('click', () => openSource(number - 1));
+      return button;
+    },
+  });
+
+  function say(line: string | undefined): void {
+    status.hidden = !line;
+    if (line && status.textContent !== line) status.textContent = line;
+  }
+
+  /** What is said while nothing comes. */
+  function wait(): void {
+    clearTimeout(timer);
+    if (turn.state === 'waiting') say(navigator.onLine ? texts.looking : texts.waiting);
+    else say(next ? undefined : texts.looking);
+    timer = setTimeout(() => {
+      if (isOpen(turn)) say(turn.state === 'waiting' ? texts.waiting : texts.working);
+    }, patienceMs);
+  }
+
+  function openSource(index: number): void {
+    const details = end.querySelectorAll('details')[index];
+    if (!details) return;
+    details.open = true;
+    details.querySelector('summary')?.focus({ preventScroll: true });
+    details.scrollIntoView({ block: 'nearest' });
+  }
+
+  /** Now the sources are known; a number without one was no citation. */
+  function nameCitations(): void {
+    for (const button of text.querySelectorAll('.cite')) {
+      const source = turn.sources[Number(button.textContent) - 1];
+      if (source) button.setAttribute('aria-label', `${texts.source} ${button.textContent}: ${source.title}`);
+      else button.replaceWith(`[${button.textContent}]`);
+    }
+  }
+
+  function finish(): void {
+    clearTimeout(timer);
+    say(undefined);
+    show(turn.reply);
+    nameCitations();
+    node.classList.add('finished');
+    end.replaceChildren(
+      ...[
+        turn.state === 'cancelled' && h('p', { class: 'note' }, texts.stopped),
+        turn.state === 'failed' && problem(),
+        turn.state === 'answered' && turn.sources.length > 0 && sourceList(turn.sources, texts),
+        turn.state === 'declined' && turn.closest.length > 0 && closestList(),
+        turn.state !== 'failed' && turn.reply !== '' && actionRow(),
+      ].filter((child) => child !== false),
+    );
+  }
+
+  function problem(): HTMLElement {
+    const again = h('button', { type: 'button', class: 'quiet' }, icons.retry(), texts.retry);
+    again.addEventListener('click', () => actions.retry(turn));
+    return h('div', { class: 'problem' }, h('p', { dir: 'auto' }, turn.error ?? texts.failed), again);
+  }
+
+  function closestList(): HTMLElement {
+    const titles = [...new Set(turn.closest.map(({ title }) => title))];
+    return h(
+      'div',
+      { class: 'closest' },
+      h('p', { class: 'label' }, texts.closest),
+      h('ul', {}, ...titles.map((title) => h('li', { dir: 'auto' }, title))),
+    );
+  }
+
+  function actionRow(): HTMLElement {
+    const button = (label: string, picture: SVGSVGElement, onClick: (button: HTMLButtonElement) => void) => {
+      const made = h('button', { type: 'button', class: 'icon', 'aria-label': label, title: label }, picture);
+      made.addEventListener('click', () => onClick(made));
+      return made;
+    };
+    const copyButton = button(texts.copy, icons.copy(), (made) => void copyAnswer(made));
+    if (!turn.turnId) return h('div', { class: 'actions' }, copyButton);
+    const up = button(texts.good, icons.up(), () => void rate(turn.rating === 'up' ? null : 'up'));
+    const down = button(texts.bad, icons.down(), () => void rate(turn.rating === 'down' ? null : 'down'));
+    up.setAttribute('aria-pressed', String(turn.rating === 'up'));
+    down.setAttribute('aria-pressed', String(turn.rating === 'down'));
+    return h('div', { class: 'actions' }, copyButton, up, down);
+  }
+
+  async function copyAnswer(button: HTMLElement): Promise<void> {
+    if (!(await toClipboard(turn.reply))) return;
+    button.replaceChildren(icons.done());
+    actions.announce(texts.copied);
+    setTimeout(() => button.replaceChildren(icons.copy()), 1600);
+  }
+
+  async function rate(rating: 'up' | 'down' | null): Promise<void> {
+    await actions.rate(turn, rating);
+    const index = rating === 'up' || turn.rating === 'up' ? 1 : 2;
+    end.querySelectorAll<HTMLElement>('.actions button')[index]?.focus();
+    if (rating === 'up') end.append(h('p', { class: 'thanks' }, texts.thanks));
+    if (rating === 'up') actions.announce(texts.thanks);
+    if (rating === 'down') end.append(commentForm());
+  }
+
+  function commentForm(): HTMLElement {
+    const field = h('textarea', {
+      rows: 2,
+      maxlength: 1000,
+      'aria-label': texts.comment,
+      placeholder: texts.comment,
+    });
+    const form = h('form', { class: 'comment' }, field, h('button', { class: 'primary' }, texts.commentSend));
+    form.addEventListener('submit', async (event) => {
+      event.preventDefault();
+      if (field.value.trim()) await actions.rate(turn, 'down', field.value.trim());
+      end.append(h('p', { class: 'thanks' }, texts.thanks));
+      actions.announce(texts.thanks);
+    });
+    return form;
+  }
+
+  const view: TurnView = {
+    node,
+    update(changed) {
+      turn = changed;
+      if (isOpen(turn)) wait();
+      else {
+        cancelAnimationFrame(frame);
+        frame = 0;
+        finish();
+      }
+    },
+    write(whole) {
+      next = whole;
+      // At most once a picture: tokens can come faster than the screen shows them.
+      frame ||= requestAnimationFrame(() => {
+        frame = 0;
+        if (!isOpen(turn)) return;
+        show(next);
+        wait();
+      });
+    },
+    trouble(trouble) {
+      if (trouble && isOpen(turn)) {
+        clearTimeout(timer);
+        say({ offline: texts.waiting, broken: texts.reconnecting, busy: texts.queued }[trouble]);
+      }
+    },
+    destroy() {
+      clearTimeout(timer);
+      cancelAnimationFrame(frame);
+    },
+  };
+  view.update(first);
+  return view;
+}
+
+function sourceList(sources: readonly Source[], texts: Texts): HTMLElement {
+  const item = ({ title, heading, quote }: Source, index: number) => {
+    // The headings above the quote without the document's title, which is shown beside them.
+    const below = heading
+      .split(' › ')
+      .filter((part) => part && part !== title)
+      .join(' › ');
+    return h(
+      'li',
+      {},
+      h(
+        'details',
+        {},
+        h(
+          'summary',
+          {},
+          h('span', { class: 'number' }, String(index + 1)),
+          h('span', { class: 'name', dir: 'auto' }, title, below && h('span', { class: 'below' }, below)),
+          icons.open(),
+        ),
+        h('blockquote', { dir: 'auto' }, quote),
+      ),
+    );
+  };
+  return h(
+    'div',
+    { class: 'sources' },
+    h('p', { class: 'label' }, sources.length === 1 ? texts.source : texts.sources),
+    h('ol', {}, ...sources.map(item)),
+  );
+}
+
+async function copy(text: string, button: HTMLElement, done: string, label: string): Promise<void> {
+  if (!(await toClipboard(text))) return;
+  button.textContent = done;
+  setTimeout(() => {
+    button.textContent = label;
+  }, 1600);
+}
+
+/** The clipboard exists only on pages with HTTPS, and may be forbidden. */
+async function toClipboard(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = h('textarea', {}, text);
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand('copy');
+    field.remove();
+    return done;
+  }
+}
