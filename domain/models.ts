@@ -65,6 +65,17 @@ const knownDimensions: Readonly<Record<string, number>> = {
   'bge-m3': 1024,
 };
 
+/**
+ * From which cosine on two sentences say the same. Models differ in how near they put what has nothing to do with each
+ * other; these are judgement on the careful side, and only that of the bundled model was looked at.
+ */
+export const sameMeaning: Readonly<Record<EmbeddingProviderName, number>> = {
+  local: 0.6,
+  openai: 0.6,
+  gemini: 0.8,
+  ollama: 0.75,
+};
+
 /** What Elasticsearch can hold in one vector. */
 const mostDimensions = 4096;
 

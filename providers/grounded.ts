@@ -14,10 +14,15 @@ import { type Checked, checkable, linkRule } from './sources.ts';
 const leastGrounded = 0.4;
 /** Short sentences ("Yes, we do.") say nothing that the next one does not. */
 const shortClaim = 30;
-/** A sentence in other words, or in another language, than its source: how near their vectors are. */
-const leastSimilarity = 0.6;
-/** Cosine of a text with each of the others, by the project's embeddings. Throws what they throw. */
-export type Similarity = (text: string, others: readonly string[], signal: AbortSignal) => Promise<number[]>;
+/**
+ * For a sentence in other words, or in another language, than its source: which of the others says the same, by the
+ * project's embeddings. Throws what they throw.
+ */
+export type Similarity = (
+  text: string,
+  others: readonly string[],
+  signal: AbortSignal,
+) => Promise<number | undefined>;
 
 export function createGroundedProvider(
   model: ChatModel,
@@ -37,9 +42,8 @@ export function createGroundedProvider(
       if (!similarity || evidence.units.length === 0 || !numbersAgree(claim, evidence)) return undefined;
       const quotes = evidence.units.map(({ quote }) => quote);
       // Without it the citation is dropped, which errs on the safe side.
-      const cosines = await similarity(claim, quotes, signal).catch((): number[] => []);
-      const best = cosines.indexOf(Math.max(...cosines));
-      return (cosines[best] ?? 0) >= leastSimilarity ? quotes[best] : undefined;
+      const same = await similarity(claim, quotes, signal).catch(() => undefined);
+      return same === undefined ? undefined : quotes[same];
     }
     function numberOf(citation: Citation): number {
       const known = citations.findIndex(

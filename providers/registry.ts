@@ -1,7 +1,13 @@
 // Which provider a name stands for, and with whose key it is called.
 import { models as timing } from '../domain/deadlines.ts';
 import { ProviderError } from '../domain/errors.ts';
-import type { EmbeddingModel, KeyedProvider, ModelProvider } from '../domain/models.ts';
+import {
+  type EmbeddingModel,
+  type EmbeddingProviderName,
+  type KeyedProvider,
+  type ModelProvider,
+  sameMeaning,
+} from '../domain/models.ts';
 import { keyContext, type SealedProviderKey } from '../domain/provider-keys.ts';
 import type { Encryption } from '../encryption.ts';
 import type { ChatModel } from './chat-model.ts';
@@ -157,12 +163,14 @@ export const ollamaUrl = (url: string): string => {
   return bare.endsWith('/v1') ? bare : `${bare}/v1`;
 };
 
-/** Cosines by the project's embeddings, which are of norm 1. */
-export function similarityBy(embeddings: EmbeddingProvider): Similarity {
+/** By embeddings of this provider, which are of norm 1. */
+export function similarityBy(provider: EmbeddingProviderName, embeddings: EmbeddingProvider): Similarity {
   return async (text, others, signal) => {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(timing.support)]);
     const options = { purpose: 'query', signal: limit } as const;
     const [vector, ...vectors] = await embeddings.embed([text, ...others], options);
-    return vectors.map((other) => other.reduce((sum, value, at) => sum + value * vector![at]!, 0));
+    const cosines = vectors.map((other) => other.reduce((sum, value, at) => sum + value * vector![at]!, 0));
+    const best = cosines.indexOf(Math.max(...cosines));
+    return (cosines[best] ?? 0) >= sameMeaning[provider] ? best : undefined;
   };
 }

@@ -4,7 +4,7 @@ import { passagesPerTurn, type RankedChunk, type TurnStatus } from '../../domain
 import { turn as timing } from '../../domain/deadlines.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { ChatTurnInput } from '../../domain/flows.ts';
-import type { ModelProvider } from '../../domain/models.ts';
+import { embeddingModelOf, type ModelProvider } from '../../domain/models.ts';
 import type { Passage } from '../../providers/generation.ts';
 import { similarityBy } from '../../providers/registry.ts';
 import type { TurnToAnswer } from '../../stores/postgres/turns.ts';
@@ -109,7 +109,10 @@ export function createChatActivities({
 
   /** By the project's own embeddings, once an answer asks for it. */
   function similarityFor({ access }: TurnToAnswer): ReturnType<typeof similarityBy> {
-    return async (...args) => await similarityBy((await spaces.of(access)).embeddings)(...args);
+    return async (...args) => {
+      const { embeddings } = await spaces.of(access);
+      return await similarityBy(embeddingModelOf(access.settings).provider, embeddings)(...args);
+    };
   }
 }
 
