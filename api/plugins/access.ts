@@ -60,7 +60,12 @@ export function accessControl(app: App, deps: AccessDependencies): void {
     const { scope, role, workspaceRole, signedIn, platformAdmin } = request.routeOptions.config;
     const asUser = role ?? workspaceRole ?? signedIn ?? platformAdmin;
     if (asUser && (!scope || bearerOf(request) !== undefined)) await admitUser(request, deps);
-    else if (scope) await admitKey(request, deps, keyOf(request), scope);
+    else if (scope) {
+      await admitKey(request, deps, keyOf(request), scope);
+      // A key speaks for its own project, whatever the path says.
+      const { projectId = request.projectId } = request.params as { projectId?: string };
+      if (projectId.toLowerCase() !== request.projectId) throw new AppError('PROJECT_NOT_FOUND');
+    }
   });
 }
 
