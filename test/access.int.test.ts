@@ -124,7 +124,9 @@ describe('a member needs the role of the route', () => {
 
   test('a key of another project does not open a project by its id', async () => {
     for (const operation of withRoles().filter(({ path }) => path.includes('{projectId}'))) {
-      expect([401, 403, 404], name(operation)).toContain((await attempt(operation, withKey(foreignKey))).status);
+      expect([401, 403, 404], name(operation)).toContain(
+        (await attempt(operation, withKey(foreignKey))).status,
+      );
     }
   });
 });

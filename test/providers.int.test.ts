@@ -324,6 +324,23 @@ describe('a project’s own key', () => {
   });
 });
 
+test('the embedding model of a project with documents stays, whatever else changes', async () => {
+  const actor = { type: 'system', id: null, ip: null } as const;
+  const { projects } = environment.stores;
+  const empty = await environment.createProject();
+  const chosen = await projects.change(empty.id, { settings: { embeddingProvider: 'openai' } }, actor);
+  expect(chosen!.settings).toMatchObject({
+    embeddingProvider: 'openai',
+    embeddingModel: 'text-embedding-3-small',
+    embeddingDimensions: 1536,
+  });
+  const { id } = await projectWith({});
+  const change = projects.change(id, { settings: { embeddingProvider: 'openai' } }, actor);
+  await expect(change).rejects.toMatchObject({ code: 'EMBEDDING_IN_USE' });
+  const changed = await projects.change(id, { settings: { provider: 'openai' } }, actor);
+  expect(changed!.settings).toMatchObject({ provider: 'openai', embeddingProvider: 'local' });
+});
+
 test('models are listed, and health tells who answers', async () => {
   const project = await projectWith({}, false);
   const { json } = await project.api.call('GET', '/providers/openai/models');

@@ -28,11 +28,6 @@ export function providerKeyRoutes(app: App, deps: Pick<AppDependencies, 'stores'
   const tags = ['models'];
   const { providerKeys } = deps.stores;
 
-  const own = (request: { projectId: string; params: { projectId: string } }): string => {
-    if (request.params.projectId !== request.projectId) throw new AppError('PROJECT_NOT_FOUND');
-    return request.projectId;
-  };
-
   app.get(
     '/projects/:projectId/provider-keys',
     {
@@ -44,7 +39,7 @@ export function providerKeyRoutes(app: App, deps: Pick<AppDependencies, 'stores'
         response: { 200: z.object({ providerKeys: z.array(shown) }) },
       },
     },
-    async (request) => ({ providerKeys: (await providerKeys.list(own(request))).map(toShown) }),
+    async (request) => ({ providerKeys: (await providerKeys.list(request.projectId)).map(toShown) }),
   );
 
   app.put(
@@ -60,8 +55,8 @@ export function providerKeyRoutes(app: App, deps: Pick<AppDependencies, 'stores'
       },
     },
     async (request) => {
-      const projectId = own(request);
-      const { provider } = request.params;
+      const { projectId, params } = request;
+      const { provider } = params;
       if (provider === 'gemini' && request.body.baseUrl !== undefined) {
         const message = 'gemini has no baseUrl of a project: use openai for a compatible server.';
         throw new AppError('INVALID_REQUEST', { message });
@@ -78,7 +73,7 @@ export function providerKeyRoutes(app: App, deps: Pick<AppDependencies, 'stores'
       schema: { summary: "Forgets the project's own key", tags, params: ofProvider },
     },
     async (request, reply) => {
-      const removed = await providerKeys.remove(own(request), request.params.provider, actorOf(request));
+      const removed = await providerKeys.remove(request.projectId, request.params.provider, actorOf(request));
       if (!removed) throw new AppError('PROVIDER_KEY_NOT_FOUND');
       return reply.status(204).send();
     },
