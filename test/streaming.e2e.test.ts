@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type Caller, persist } from './drill/client.ts';
 import { createLedger } from './drill/ledger.ts';
 import { createReader, type LiveReader, type LiveWay, liveWays, readLive } from './drill/live.ts';
-import { createRandom } from './drill/random.ts';
+import { createRandom } from './support/random.ts';
 import { createApiClient } from './support/api-client.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
 import type { RunningProcess } from './support/processes.ts';
