@@ -24,3 +24,9 @@ export const linesOf = (line: z.ZodType, description: string) => ({
   description,
   content: { 'application/x-ndjson': { schema: line } },
 });
+
+/** The reply of a route that streams server-sent events. */
+export const eventsOf = (description: string) => ({
+  description,
+  content: { 'text/event-stream': { schema: z.string() } },
+});

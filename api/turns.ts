@@ -12,6 +12,7 @@ import type { Idempotency } from '../stores/postgres/idempotency.ts';
 import type { AcceptedTurn, NewTurn } from '../stores/postgres/turns.ts';
 import type { AppDependencies } from './app.ts';
 import { hashOf, takeOrRefuse } from './plugins/rate-limits.ts';
+import { closestDocument, source, turnStatus } from './schemas.ts';
 import { followTurn } from './turn-frames.ts';
 
 export const messageText = z.string().trim().min(1, 'must not be empty').max(maxMessageLength);
@@ -133,23 +134,15 @@ export async function cancelTurn(
   if (!told) await recorded(stores.turns.recordCancelled);
 }
 
-const sourceView = z.object({
-  documentId: z.string(),
-  title: z.string(),
-  heading: z.string(),
-  quote: z.string(),
-  score: z.number(),
-});
-
-/** A turn on the wire. Loose where later versions may say more of a source. */
+/** A turn on the wire. */
 export const turnSchema = z.object({
   turnId: z.string(),
   conversationId: z.string(),
-  status: z.enum(['queued', 'running', 'answered', 'declined', 'cancelled', 'failed']),
+  status: turnStatus,
   message: z.string(),
   reply: z.string().nullable(),
-  sources: z.array(sourceView.loose()),
-  closest: z.array(z.looseObject({ documentId: z.string(), title: z.string() })),
+  sources: z.array(source),
+  closest: z.array(closestDocument),
   confidence: z.number().nullable(),
   usage: z.object({ promptTokens: z.number(), completionTokens: z.number(), totalTokens: z.number() }),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
@@ -166,9 +159,8 @@ export function turnView(turn: Turn): z.infer<typeof turnSchema> {
     status: turn.status,
     message: turn.question,
     reply: turn.reply,
-    // Spread: the schema's loose objects have an index signature, which interfaces lack.
-    sources: turn.sources.map((source) => ({ ...source })),
-    closest: turn.closest.map((document) => ({ ...document })),
+    sources: turn.sources,
+    closest: turn.closest,
     confidence: turn.confidence,
     usage: usageOf({ promptTokens, completionTokens }),
     error: errorCode === null ? null : { code: errorCode, message: errorMessage ?? '' },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createApiClient, eventually } from './support/api-client.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
@@ -193,6 +194,39 @@ describe('the stop button', () => {
     );
     const again = await api.call('POST', `/v1/chat/turns/${turnId}/cancel`);
     expect([again.status, again.json.turn.status]).toEqual([200, 'cancelled']);
+  });
+
+  test('keeps what was said', async () => {
+    const { sql } = environment;
+    // The answer is being stored, and is not stored before the lock is given back.
+    const holder = await sql.reserve();
+    await holder`select pg_advisory_lock(7)`;
+    await sql.unsafe(`
+      create function hold() returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(7); return new; end';
+      create trigger hold before update on turn_attempts for each row execute function hold();`);
+    const screen = createScreen();
+    let stoppedAt = 0;
+    for await (const { frame } of readEvents(await ask({}))) {
+      screen.show(frame);
+      if (frame.type !== 'token' || stoppedAt > 0) continue;
+      const path = `/v1/chat/turns/${frame.turnId}/cancel`;
+      const { turnId } = frame;
+      expect((await api.call('POST', path)).status).toBe(202);
+      stoppedAt = Date.now();
+      void eventually(async () => {
+        const description = await environment.temporal.workflow.getHandle(`turn/${turnId}`).describe();
+        return description.raw.pendingActivities?.some(({ state }) => state === 3) ? true : undefined;
+      })
+        // The activity learns it with its next heartbeat.
+        .then(() => sleep(2_500))
+        .finally(() => holder`select pg_advisory_unlock(7)`);
+    }
+    expect(screen.last()).toMatchObject({ type: 'done', status: 'cancelled', reply: screen.text() });
+    expect(screen.text()).toContain('19 euros');
+    const { turn } = (await api.call('GET', `/v1/chat/turns/${screen.last().turnId}`)).json;
+    expect(turn).toMatchObject({ status: 'cancelled', reply: screen.text() });
+    await sql.unsafe('drop trigger hold on turn_attempts; drop function hold()');
+    holder.release();
   });
 
   test('leaves an answer that is recorded as it is', async () => {

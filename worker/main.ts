@@ -2,7 +2,7 @@
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
 import { encryptionKeys, mailServer, readConfig, required, temporalOptions } from '../config.ts';
-import { stickyQueue, workerDrain, workerForce } from '../domain/deadlines.ts';
+import { stickyQueue, turn, workerDrain, workerForce } from '../domain/deadlines.ts';
 import type { TaskQueue } from '../domain/flows.ts';
 import { createEncryption } from '../encryption.ts';
 import { createLogger, temporalLogger } from '../logging.ts';
@@ -77,6 +77,8 @@ const workers = await Promise.all(
       activities,
       dataConverter,
       maxConcurrentActivityTaskExecutions: activitySlots[taskQueue],
+      // A cancelled activity learns it from a heartbeat: the SDK's own pauses would make the stop button slow.
+      ...(taskQueue === 'chat' ? { maxHeartbeatThrottleInterval: turn.heartbeatEvery } : {}),
       stickyQueueScheduleToStartTimeout: stickyQueue,
       shutdownGraceTime: workerDrain,
       shutdownForceTime: workerDrain + workerForce,

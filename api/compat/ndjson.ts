@@ -27,7 +27,7 @@ type SessionBody = z.infer<typeof sessionBody>;
 
 export function ndjsonRoutes(app: App, deps: AppDependencies): void {
   const { stores } = deps;
-  const tags = ['chat (NDJSON widget)'];
+  const tags = ['NDJSON widget'];
 
   app.post(
     '/v1/chat/stream',

@@ -95,6 +95,22 @@ export async function takeOrRefuse(limits: Limits, limit: RateLimit, id: string)
   if (!taken.allowed) throw refusal(taken);
 }
 
+/** Counts a message on a socket as the POST call that it stands for. Throws RATE_LIMIT_EXCEEDED. */
+export async function countMessage(
+  limits: Limits,
+  { requests, visitorRequests, windowMs }: RateLimitSettings,
+  { apiKey, headers, ip }: FastifyRequest,
+): Promise<void> {
+  if (!apiKey) return;
+  const visitor = { name: 'visitor', points: visitorRequests, windowMs };
+  await Promise.all([
+    takeOrRefuse(limits, { name: 'key', points: requests, windowMs }, apiKey.id),
+    headers.origin === undefined
+      ? undefined
+      : takeOrRefuse(limits, visitor, hashOf(apiKey.id, networkOf(ip))),
+  ]);
+}
+
 const seconds = (ms: number) => Math.max(1, Math.ceil(ms / 1000));
 
 /** The IETF draft's two fields, and the three of its earlier versions, which more clients read. */

@@ -8,6 +8,7 @@ import { AppError } from '../../domain/errors.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { admitKey } from '../plugins/access.ts';
 import { toAppError } from '../plugins/errors.ts';
+import { countMessage } from '../plugins/rate-limits.ts';
 import { followTurn } from '../turn-frames.ts';
 import { acceptTurn, cancelTurn, messageText, visibleTurn } from '../turns.ts';
 
@@ -106,6 +107,7 @@ function serve(
   };
 
   const answer = async (message: Exclude<ClientMessage, { type: 'hello' }>): Promise<void> => {
+    await countMessage(deps.stores.limits, deps.settings.rateLimits, request);
     if (message.type !== 'cancel') {
       if (stopping.aborted) throw new AppError('SERVICE_UNAVAILABLE');
       if (followed.size >= maxFollowed) {

@@ -19,12 +19,12 @@ const chunk = z.object({
 
 /** Why a turn was answered as it was, and how it would be answered now. */
 export function explanationRoutes(app: App, deps: AppDependencies): void {
-  const tags = ['conversations'];
+  const tags = ['Conversations'];
 
   app.get(
     '/turns/:turnId/retrieval',
     {
-      config: { scope: 'conversations', role: 'viewer' },
+      config: { scope: 'conversations', role: 'viewer', errors: ['TURN_NOT_FOUND', 'EXPLANATION_NOT_FOUND'] },
       schema: {
         tags,
         summary: 'How the passages of a turn were found: both ranks, the fused score, and what was dropped',
@@ -71,7 +71,7 @@ export function explanationRoutes(app: App, deps: AppDependencies): void {
   app.post(
     '/turns/:turnId/ask-again',
     {
-      config: { scope: 'conversations', role: 'editor' },
+      config: { scope: 'conversations', role: 'editor', errors: ['TURN_NOT_FOUND', 'TURN_FAILED'] },
       schema: {
         tags,
         summary:

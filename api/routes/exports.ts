@@ -14,7 +14,7 @@ export function exportRoutes(app: App, { stores }: Pick<AppDependencies, 'stores
     {
       config: { scope: 'conversations', role: 'viewer' },
       schema: {
-        tags: ['conversations'],
+        tags: ['Conversations'],
         summary: 'Every turn, oldest first, streamed as JSON or CSV',
         querystring: z.object({
           format: z.enum(['json', 'csv']).default('json'),

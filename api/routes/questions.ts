@@ -3,8 +3,8 @@ import { AppError } from '../../domain/errors.ts';
 import type { UnansweredQuestion } from '../../stores/postgres/questions.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { idempotencyOf } from '../idempotency.ts';
+import { closestDocument, documentStatus } from '../schemas.ts';
 
-const documentStatus = z.enum(['queued', 'processing', 'ready', 'failed', 'cancelled']);
 const questionSchema = z.object({
   id: z.string(),
   question: z.string(),
@@ -12,7 +12,7 @@ const questionSchema = z.object({
   firstAskedAt: z.string(),
   lastAskedAt: z.string(),
   lastTurnId: z.string(),
-  closest: z.array(z.looseObject({ documentId: z.string(), title: z.string() })),
+  closest: z.array(closestDocument),
   answer: z
     .object({
       documentId: z.string(),
@@ -35,7 +35,7 @@ export function questionRoutes(
   app: App,
   { stores, dispatcher }: Pick<AppDependencies, 'stores' | 'dispatcher'>,
 ): void {
-  const tags = ['conversations'];
+  const tags = ['Conversations'];
 
   app.get(
     '/unanswered',
@@ -64,7 +64,11 @@ export function questionRoutes(
   app.post(
     '/unanswered/:questionId/answer',
     {
-      config: { scope: 'documents', role: 'editor' },
+      config: {
+        scope: 'documents',
+        role: 'editor',
+        errors: ['QUESTION_NOT_FOUND', 'IDEMPOTENCY_KEY_REUSED'],
+      },
       schema: {
         tags,
         summary: 'Make a document of the answer, and ask the question again once it is ready',
@@ -113,7 +117,6 @@ export function questionRoutes(
 function view({ answer, ...question }: UnansweredQuestion): z.infer<typeof questionSchema> {
   return {
     ...question,
-    closest: question.closest.map((document) => ({ ...document })),
     firstAskedAt: question.firstAskedAt.toISOString(),
     lastAskedAt: question.lastAskedAt.toISOString(),
     answer: answer && { ...answer, createdAt: answer.createdAt.toISOString() },

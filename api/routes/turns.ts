@@ -4,6 +4,7 @@ import { beginning, isLast, isTerminal, maxFeedbackLength, parsePosition } from 
 import { AppError } from '../../domain/errors.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { App, AppDependencies } from '../app.ts';
+import { eventsOf } from '../schemas.ts';
 import { followTurn } from '../turn-frames.ts';
 import { closed, sendEvents } from '../turn-streams.ts';
 import { cancelTurn, seesConversations, turnSchema, turnView, visibleTurn } from '../turns.ts';
@@ -15,8 +16,8 @@ const feedback = z.object({ rating: z.enum(['up', 'down']), text: z.string().nul
 
 /** One turn, for whoever asked it: live, as it is recorded, stopped, judged. */
 export function turnRoutes(app: App, deps: AppDependencies): void {
-  const config = { scope: 'chat' } as const;
-  const tags = ['chat'];
+  const config = { scope: 'chat', errors: ['CONVERSATION_ID_REQUIRED', 'TURN_NOT_FOUND'] } as const;
+  const tags = ['Chat'];
   const { stores } = deps;
 
   const turnOf = (
@@ -47,6 +48,10 @@ export function turnRoutes(app: App, deps: AppDependencies): void {
         summary: 'Follow a turn as server-sent events, from its beginning or from Last-Event-ID (or ?after=)',
         params,
         querystring: query.extend({ after: z.string().optional() }),
+        response: {
+          200: eventsOf('Each event is one frame, with its position as id.'),
+          204: z.undefined().describe('The client has everything.'),
+        },
       },
     },
     async (request, reply) => {
@@ -64,7 +69,7 @@ export function turnRoutes(app: App, deps: AppDependencies): void {
   app.post(
     '/v1/chat/turns/:turnId/cancel',
     {
-      config,
+      config: { ...config, errors: [...config.errors, 'SERVICE_UNAVAILABLE'] },
       schema: {
         tags,
         summary: 'Stop an answer; what was said is kept',
@@ -84,7 +89,7 @@ export function turnRoutes(app: App, deps: AppDependencies): void {
   app.post(
     '/v1/chat/turns/:turnId/feedback',
     {
-      config,
+      config: { ...config, errors: [...config.errors, 'TURN_NOT_FINISHED'] },
       schema: {
         tags,
         summary: 'Say whether an answer helped',
@@ -110,7 +115,7 @@ export function turnRoutes(app: App, deps: AppDependencies): void {
   app.get(
     '/v1/chat/conversations/:conversationId',
     {
-      config,
+      config: { scope: 'chat', errors: ['CONVERSATION_NOT_FOUND'] },
       schema: {
         tags,
         summary: "A visitor's own conversation, for a refreshed page or another device",

@@ -39,8 +39,10 @@ export function webhookRoutes(
   app: App,
   { stores, dispatcher }: Pick<AppDependencies, 'stores' | 'dispatcher'>,
 ): void {
-  const config = { scope: 'admin', role: 'admin' } as const;
-  const tags = ['webhooks'];
+  const access = { scope: 'admin', role: 'admin' } as const;
+  const config = { ...access, errors: ['WEBHOOK_NOT_FOUND'] } as const;
+  const ofDelivery = { ...access, errors: ['WEBHOOK_NOT_FOUND', 'DELIVERY_NOT_FOUND'] } as const;
+  const tags = ['Webhooks'];
   const { webhooks } = stores;
 
   const found = async (projectId: string, webhookId: string): Promise<Webhook> => {
@@ -57,7 +59,7 @@ export function webhookRoutes(
   app.post(
     '/webhooks',
     {
-      config,
+      config: access,
       schema: {
         tags,
         summary: 'Add a webhook; its secret is shown once',
@@ -78,7 +80,7 @@ export function webhookRoutes(
   app.get(
     '/webhooks',
     {
-      config,
+      config: access,
       schema: {
         tags,
         summary: 'All webhooks',
@@ -162,7 +164,7 @@ export function webhookRoutes(
   app.get(
     '/webhooks/:webhookId/deliveries/:deliveryId',
     {
-      config,
+      config: ofDelivery,
       schema: {
         tags,
         summary: 'A delivery with what is sent',
@@ -179,7 +181,7 @@ export function webhookRoutes(
   app.post(
     '/webhooks/:webhookId/deliveries/:deliveryId/replay',
     {
-      config,
+      config: ofDelivery,
       schema: {
         tags,
         summary: 'Send the same event again, as a delivery of its own',

@@ -22,7 +22,7 @@ export interface Answers {
   answerMs: { average: number | null; p50: number | null; p95: number | null };
 }
 
-/** What visitors did in a project in the last `days` days (UTC, today included). */
+/** What visitors did (not what operators asked again) in a project in the last `days` days (UTC, today included). */
 export function createAnalyticsStore(sql: Sql) {
   const since = (days: number) =>
     sql`(date_trunc('day', now() at time zone 'UTC') - ${days - 1} * interval '1 day') at time zone 'UTC'`;
@@ -39,7 +39,7 @@ export function createAnalyticsStore(sql: Sql) {
           coalesce(avg(messages), 0)::float8 as messages
         from (select min(created_at) as first, max(coalesce(finished_at, created_at)) as last,
             count(*) + count(reply) as messages
-          from turns where project_id = ${projectId} and created_at >= ${since(days)}
+          from turns where project_id = ${projectId} and created_at >= ${since(days)} and repeats is null
           group by conversation_id) as sessions`;
       const { total, active, average, median, messages } = row!;
       return { total, active, durationSeconds: { average, median }, messagesPerSession: messages };
@@ -55,7 +55,7 @@ export function createAnalyticsStore(sql: Sql) {
           percentile_cont(0.95) within group (order by ms)::float8 as p95
         from (select status, case when status in ('answered', 'declined')
             then extract(epoch from finished_at - created_at) * 1000 end as ms
-          from turns where project_id = ${projectId} and created_at >= ${since(days)}) as turns`;
+          from turns where project_id = ${projectId} and created_at >= ${since(days)} and repeats is null) as turns`;
       const { average, p50, p95, ...counts } = row!;
       return { ...counts, answerMs: { average, p50, p95 } };
     },
@@ -69,7 +69,7 @@ export function createAnalyticsStore(sql: Sql) {
       return await sql<{ question: string; count: number; declined: number }[]>`
         select left((array_agg(question order by created_at desc))[1], 500) as question, count(*)::int as count,
           count(*) filter (where status = 'declined')::int as declined
-        from turns where project_id = ${projectId} and created_at >= ${since(days)}
+        from turns where project_id = ${projectId} and created_at >= ${since(days)} and repeats is null
         group by trim(regexp_replace(lower(left(question, 500)), '[[:punct:][:space:]]+', ' ', 'g'))
         order by count(*) desc, max(created_at) desc limit ${limit}`;
     },

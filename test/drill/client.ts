@@ -34,9 +34,15 @@ export interface Reply {
 /** One call to one of the APIs. Throws TryAgain when there is no usable answer. */
 export async function send(
   { apiUrls, apiKey, ledger, random }: Caller,
-  request: { method: string; path: string; body?: unknown; idempotencyKey?: string | undefined },
+  request: {
+    method: string;
+    path: string;
+    body?: unknown;
+    idempotencyKey?: string | undefined;
+    headers?: Record<string, string>;
+  },
 ): Promise<Response> {
-  const { method, path, body, idempotencyKey } = request;
+  const { method, path, body, idempotencyKey, headers } = request;
   try {
     const response = await fetch(random.pick(apiUrls) + path, {
       method,
@@ -44,6 +50,7 @@ export async function send(
         'x-api-key': apiKey,
         ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(callLimitMs),

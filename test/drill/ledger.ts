@@ -1,4 +1,5 @@
 // What clients were promised and shown, as they saw it themselves. The verdict compares it with the record.
+import type { LiveWay } from './live.ts';
 
 export type Outcome =
   | { status: 'answered' | 'declined' | 'cancelled'; reply: string }
@@ -9,7 +10,7 @@ export interface Question {
   text: string;
   /** Repeated under one Idempotency-Key until there is an outcome; else asked once. */
   repeated: boolean;
-  way: 'wait' | 'stream';
+  way: 'wait' | LiveWay;
   askedAt: number;
   endedAt: number | undefined;
   calls: number;

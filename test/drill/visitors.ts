@@ -1,7 +1,8 @@
 // Visitors: each has a conversation at a time, asks one or two questions at once, waits for the answer or reads it live.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Caller, noted, persist, type Reply, replyOf, send, TryAgain } from './client.ts';
+import { type Caller, persist, type Reply, replyOf, send, TryAgain } from './client.ts';
 import type { Outcome, Question } from './ledger.ts';
+import { createReader, liveWays, readLive } from './live.ts';
 
 const subjects = [
   'How long is the warranty?',
@@ -35,7 +36,7 @@ async function ask(caller: Caller, text: string, conversationId: string | undefi
   const question: Question = {
     text,
     repeated: random.chance(0.75),
-    way: random.chance(0.4) ? 'stream' : 'wait',
+    way: random.chance(0.6) ? random.pick(liveWays) : 'wait',
     askedAt: Date.now(),
     endedAt: undefined,
     calls: 0,
@@ -45,20 +46,34 @@ async function ask(caller: Caller, text: string, conversationId: string | undefi
     complaint: undefined,
   };
   ledger.questions.push(question);
+  const body = { message: text, ...(conversationId ? { conversationId } : {}) };
+  const idempotencyKey = question.repeated ? text : undefined;
+  let reader = createReader();
   const attempt = async () => {
     question.calls += 1;
-    const body = { message: text, ...(conversationId ? { conversationId } : {}) };
-    const idempotencyKey = question.repeated ? text : undefined;
-    const path = question.way === 'stream' ? '/v1/chat/turns' : '/chat';
-    const response = await send(caller, { method: 'POST', path, body, idempotencyKey });
-    if (question.way === 'stream' && response.status === 200) await readLines(caller, question, response);
-    else readReply(question, await replyOf(ledger, response));
+    const { way } = question;
+    if (way === 'wait') {
+      const response = await send(caller, { method: 'POST', path: '/chat', body, idempotencyKey });
+      readReply(question, await replyOf(ledger, response));
+      return;
+    }
+    try {
+      // One that asks only once would lose what it left.
+      const leaves = question.repeated ? 0.1 : 0;
+      question.outcomes.push(
+        outcomeOf(await readLive(caller, way, { body, idempotencyKey, leaves }, reader)),
+      );
+    } finally {
+      if (reader.turnId !== undefined) question.turnIds.add(reader.turnId);
+      question.conversationId ??= reader.conversationId;
+    }
   };
   try {
     await (question.repeated ? persist(attempt) : attempt());
     // It waits for a recorded outcome, so it has one; the others may have been left alone.
     question.endedAt = Date.now();
     // What was told once is told the same way again.
+    reader = createReader();
     if (question.repeated && random.chance(0.15)) await persist(attempt);
   } catch (error) {
     if (question.repeated || !(error instanceof TryAgain)) question.complaint = (error as Error).message;
@@ -81,32 +96,8 @@ function readReply(question: Question, { status, json }: Reply): void {
   }
 }
 
-async function readLines({ ledger }: Caller, question: Question, response: Response): Promise<void> {
-  let rest = '';
-  try {
-    for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + part).split('\n');
-      rest = lines.pop()!;
-      for (const line of lines) {
-        const frame = JSON.parse(line);
-        question.turnIds.add(frame.turnId);
-        if (frame.type === 'start') question.conversationId = frame.conversationId;
-        const outcome = outcomeOf(frame);
-        if (outcome) {
-          question.outcomes.push(outcome);
-          return;
-        }
-      }
-    }
-  } catch (error) {
-    throw noted(ledger, error);
-  }
-  throw noted(ledger, new Error('', { cause: { code: 'stream ended without an outcome' } }));
-}
-
 // biome-ignore lint/suspicious/noExplicitAny: a frame as it came
-function outcomeOf(frame: any): Outcome | undefined {
-  if (frame.type === 'done') return { status: frame.status, reply: frame.reply };
-  if (frame.type === 'error') return { status: 'failed', code: frame.code, reason: frame.message };
-  return undefined;
+function outcomeOf(last: any): Outcome {
+  if (last.type === 'done') return { status: last.status, reply: last.reply };
+  return { status: 'failed', code: last.code, reason: last.message };
 }

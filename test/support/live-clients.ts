@@ -1,5 +1,4 @@
 // Clients of live answers, as a widget is one: they read frames, can be cut off at any moment, and resume.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
 // biome-ignore lint/suspicious/noExplicitAny: frames as they come
@@ -38,7 +37,10 @@ export async function* readLines(response: Response): AsyncGenerator<WireFrame> 
 
 /** A socket whose messages are read one after the other. `next` rejects when it closes before there is one. */
 export async function openSocket(url: string, headers: Record<string, string> = {}) {
-  const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/v1/chat/socket`, { headers });
+  const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/v1/chat/socket`, {
+    headers,
+    handshakeTimeout: 10_000,
+  });
   const messages: WireFrame[] = [];
   let wake = () => {};
   let end: { code: number } | undefined;
@@ -66,7 +68,7 @@ export async function openSocket(url: string, headers: Record<string, string> = 
       for (;;) {
         const message = messages.shift();
         if (message) return message;
-        if (end) throw new Error(`the socket was closed with ${end.code}`);
+        if (end) throw new Error('', { cause: { code: `socket closed with ${end.code}` } });
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
@@ -80,6 +82,8 @@ export async function openSocket(url: string, headers: Record<string, string> = 
     },
   };
 }
+
+export type Screen = ReturnType<typeof createScreen>;
 
 /** What a reader of frames has on its screen. */
 export function createScreen() {
@@ -99,5 +103,3 @@ export function createScreen() {
     last: () => last,
   };
 }
-
-export const pause = (ms: number) => sleep(ms);

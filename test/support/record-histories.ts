@@ -4,15 +4,19 @@
 import { access, writeFile } from 'node:fs/promises';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { onFreshServers } from '../../bench/support/environment.ts';
+import { setUpSchedules } from '../../temporal/schedules.ts';
 import { createApiClient, eventually } from './api-client.ts';
+import { startReceiver } from './webhook-receiver.ts';
 
 const folder = new URL('../histories/', import.meta.url);
+/** Stack traces name the files of whatever machine this runs on. */
+const root = new URL('../../', import.meta.url);
 
 await onFreshServers('histories', async (environment) => {
   const project = await environment.createProject();
   const { url } = await environment.startApi();
   const api = createApiClient(url, project.key);
-  let worker = await environment.startWorker();
+  let worker = await environment.startWorker({ OUTBOUND_ALLOWED_RANGES: '127.0.0.1/32' });
 
   async function save(name: string, workflowId: string): Promise<void> {
     const handle = environment.temporal.workflow.getHandle(workflowId);
@@ -25,7 +29,9 @@ await onFreshServers('histories', async (environment) => {
       )
     )
       return;
-    const history = historyToJSON(await handle.fetchHistory());
+    const history = historyToJSON(await handle.fetchHistory())
+      .replaceAll(root.href, '')
+      .replaceAll(root.pathname, '');
     await writeFile(file, `${JSON.stringify(JSON.parse(history), null, 1)}\n`);
     console.log(name);
   }
@@ -46,6 +52,39 @@ await onFreshServers('histories', async (environment) => {
   await save('chat-turn-answered', `turn/${answered.json.turnId}`);
   const declined = await api.ask('Who painted the Mona Lisa?');
   await save('chat-turn-declined', `turn/${declined.json.turnId}`);
+
+  // Webhooks: one that takes the event, one that is gone.
+  for (const [name, status] of [
+    ['delivered', 200],
+    ['failed', 410],
+  ] as const) {
+    const receiver = await startReceiver({ status });
+    const { webhook } = await environment.stores.webhooks.create(project.id, {
+      url: receiver.url,
+      events: ['feedback.received'],
+      enabled: true,
+    });
+    await environment.stores.feedback.put(project.id, answered.json.turnId, { rating: 'up', text: name });
+    const { deliveries } = await environment.stores.webhooks.deliveries(project.id, webhook.id, { limit: 1 });
+    await environment.stores.webhooks.update(project.id, webhook.id, { events: ['document.failed'] });
+    const workflowId = `webhook/${deliveries[0]!.id}`;
+    await eventually(async () => ((await environment.stores.dispatches.has(workflowId)) ? undefined : true));
+    await save(`deliver-webhook-${name}`, workflowId);
+    receiver.close();
+  }
+
+  const [question] = await environment.stores.questions.unanswered(project.id, { limit: 1, open: true });
+  await api.call('POST', `/unanswered/${question!.id}/answer`, { answer: 'Leonardo da Vinci painted it.' });
+  const [row] = await environment.sql<{ id: string }[]>`select id from question_answers`;
+  await save('answer-question', `question/${row!.id}`);
+
+  await setUpSchedules(environment.temporal);
+  const schedule = environment.temporal.schedule.getHandle('retention');
+  await schedule.trigger();
+  const nightly = await eventually(
+    async () => (await schedule.describe()).info.recentActions[0]?.action.workflow,
+  );
+  await save('apply-retention', nightly.workflowId);
 
   // Without a worker the workflow is cancelled before it begins; the next worker finds both events.
   worker.kill('SIGTERM');
