@@ -12,6 +12,7 @@ import { createExtractiveProvider } from '../providers/local/extractive.ts';
 import { createMailTransport } from '../providers/mail/index.ts';
 import { withQueryCache } from '../providers/query-cache.ts';
 import { createRetriever } from '../retrieval/retriever.ts';
+import { checkStart } from '../startup.ts';
 import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
@@ -19,12 +20,25 @@ import { createStores } from '../stores/postgres/index.ts';
 import { connectionOptions, createTemporalClient, dataConverter } from '../temporal/connection.ts';
 import { createDispatcher } from '../temporal/dispatcher.ts';
 import { startSweeps } from '../temporal/sweep.ts';
+import { tracingOf } from '../telemetry/load.ts';
+import { createMetrics, serveMetrics } from '../telemetry/metrics.ts';
+import { temporalMetrics } from '../telemetry/temporal-metrics.ts';
 import { workflowBundle } from './bundle.ts';
 
 const config = readConfig();
 const logger = createLogger({ name: 'worker', level: config.LOG_LEVEL });
 const workerLogger = temporalLogger(logger);
-Runtime.install({ logger: workerLogger, shutdownSignals: [] });
+checkStart(config, logger);
+const tracing = await tracingOf(config, 'frontdesk-worker');
+const metrics = createMetrics('worker');
+const sdkMetrics = config.METRICS_PORT === undefined ? undefined : await temporalMetrics();
+Runtime.install({
+  logger: workerLogger,
+  shutdownSignals: [],
+  ...(sdkMetrics
+    ? { telemetryOptions: { metrics: { prometheus: { bindAddress: sdkMetrics.bindAddress } } } }
+    : {}),
+});
 
 const temporal = temporalOptions(config);
 const sql = connectPostgres(required(config, 'DATABASE_URL'), {
@@ -41,7 +55,7 @@ const index = createChunkIndex(
   connectElasticsearch(required(config, 'ELASTICSEARCH_URL'), { apiKey: config.ELASTICSEARCH_API_KEY }),
   { prefix: config.ELASTICSEARCH_INDEX_PREFIX, space: embeddings },
 );
-const client = createTemporalClient(temporal);
+const client = createTemporalClient(temporal, tracing?.clientInterceptors);
 const mailTransport = createMailTransport(mailServer(config));
 const dispatcher = createDispatcher({ client, dispatches: stores.dispatches, logger });
 const activities = createActivities({
@@ -54,6 +68,7 @@ const activities = createActivities({
   mailTransport,
   safeFetch: createSafeFetch({ allowedRanges: config.OUTBOUND_ALLOWED_RANGES }),
   logger,
+  onTurn: metrics.turn,
 });
 
 /** Slots a queue has in one worker. Ingestion is bounded by the embedding threads anyway. */
@@ -61,7 +76,7 @@ const activitySlots: Record<TaskQueue, number> = { chat: 100, ingestion: 16 };
 
 const [connection, bundle] = await Promise.all([
   connectWithPatience(),
-  workflowBundle(`${config.FRONTDESK_HOME}/cache`, workerLogger),
+  workflowBundle(`${config.FRONTDESK_HOME}/cache`, workerLogger, tracing?.workflowModules),
   model.ready(),
 ]);
 const workers = await Promise.all(
@@ -73,6 +88,7 @@ const workers = await Promise.all(
       workflowBundle: bundle,
       activities,
       dataConverter,
+      ...tracing?.worker,
       maxConcurrentActivityTaskExecutions: activitySlots[taskQueue],
       stickyQueueScheduleToStartTimeout: stickyQueue,
       shutdownGraceTime: workerDrain,
@@ -80,6 +96,10 @@ const workers = await Promise.all(
     }),
   ),
 );
+metrics.dispatches(stores.dispatches.backlog);
+const stopMetrics =
+  sdkMetrics &&
+  (await serveMetrics(metrics, { host: config.HOST, port: config.METRICS_PORT! }, sdkMetrics.read));
 const stopSweeps = startSweeps({ stores, dispatcher, logger });
 
 // A second signal changes nothing: draining has its own limit.
@@ -92,7 +112,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 
 logger.info({ queues: config.WORKER_QUEUES }, 'worker is running');
 await Promise.all(workers.map((worker) => worker.run()));
-await stopSweeps();
+await Promise.all([stopSweeps(), stopMetrics?.(), tracing?.close()]);
 mailTransport.close();
 await Promise.all([
   connection.close(),

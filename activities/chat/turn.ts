@@ -8,7 +8,7 @@ import {
   type TurnStatus,
 } from '../../domain/chat.ts';
 import { turn as timing } from '../../domain/deadlines.ts';
-import type { ChatTurnInput } from '../../domain/flows.ts';
+import { type ChatTurnInput, turnWorkflowId } from '../../domain/flows.ts';
 import type { Citation, GenerationEvent, Passage } from '../../providers/generation.ts';
 import type { Draft } from '../../stores/postgres/turns.ts';
 import { withHeartbeat } from '../heartbeat.ts';
@@ -20,7 +20,7 @@ export type TurnEnd = { attempt: number } | 'cancelled' | { code: string; messag
 
 type ChatDependencies = Pick<
   ActivityDependencies,
-  'stores' | 'retriever' | 'generation' | 'dispatcher' | 'logger'
+  'stores' | 'retriever' | 'generation' | 'dispatcher' | 'logger' | 'onTurn'
 >;
 
 const closestDocuments = 3;
@@ -31,6 +31,7 @@ export function createChatActivities({
   generation,
   dispatcher,
   logger,
+  onTurn,
 }: ChatDependencies) {
   return {
     /** Says whether the turn is still to be answered: a workflow may be started again after it was recorded. */
@@ -115,8 +116,8 @@ export function createChatActivities({
      * next turn is started, and whoever watches this one is told.
      */
     async recordTurn(input: ChatTurnInput, end: TurnEnd): Promise<{ status: TurnStatus }> {
-      const { projectId, turnId } = input;
-      const { status, next } =
+      const { projectId, conversationId, turnId } = input;
+      const { status, next, recorded } =
         end === 'cancelled'
           ? await stores.turns.recordCancelled(projectId, turnId)
           : 'attempt' in end
@@ -126,6 +127,11 @@ export function createChatActivities({
         logger.warn({ err: error, projectId, turnId }, 'readers were not notified');
       });
       if (next) dispatcher.startSoon(next);
+      if (recorded) {
+        const workflowId = turnWorkflowId(turnId);
+        logger.info({ projectId, conversationId, turnId, workflowId, ...recorded }, 'turn recorded');
+        onTurn(recorded);
+      }
       return { status };
     },
   };

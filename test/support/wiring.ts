@@ -41,6 +41,7 @@ export function wireActivities(
     mailTransport,
     safeFetch: fetch,
     logger,
+    onTurn: () => {},
   });
   return {
     activities,
