@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { openApiDocument } from '../api/reference/document.ts';
-import { createRandom } from './drill/random.ts';
+import { createRandom } from './support/random.ts';
 import { createPeople } from './support/accounts.ts';
 import { createApiClient } from './support/api-client.ts';
 import { createTestEnvironment, type TestEnvironment } from './support/environment.ts';

@@ -1,6 +1,6 @@
 // Requests made from the OpenAPI document: half of them as the schemas say, half of them bent.
 import type { JsonSchema, OpenApiDocument, Operation } from '../../api/reference/document.ts';
-import type { Random } from '../drill/random.ts';
+import type { Random } from './random.ts';
 
 export interface FuzzRequest {
   method: string;
