@@ -28,6 +28,7 @@ import { authRoutes } from './routes/auth.ts';
 import { limitGuesses, type RateLimitSettings, rateLimits } from './plugins/rate-limits.ts';
 import { requestLog } from './plugins/request-log.ts';
 import { security } from './plugins/security.ts';
+import { storableText } from './plugins/storable-text.ts';
 import { openApi } from './reference/openapi.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { chatSocketRoute } from './routes/chat-socket.ts';
@@ -164,6 +165,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   accessControl(app, deps);
   rateLimits(app, deps.stores.limits, settings.rateLimits);
   callCounts(app, deps.stores.usage);
+  storableText(app);
 
   const stopping = await webSockets(app);
 

@@ -17,7 +17,8 @@ const patienceMs = 1_500;
 let environment: TestEnvironment;
 let url: string;
 let values: Record<string, string>;
-let credentials: Record<string, string>[];
+let credentials: Record<string, Record<string, string>>;
+const worthless = [{}, { 'x-api-key': 'cb_live_unknown' }, { authorization: 'Bearer x' }];
 
 beforeAll(async () => {
   environment = await createTestEnvironment(inject('servers'));
@@ -43,7 +44,7 @@ beforeAll(async () => {
     before: documentId,
     email: owner.email,
   };
-  credentials = [keys, keys, owner.bearer, owner.bearer, { 'x-api-key': 'cb_live_unknown' }, {}];
+  credentials = { apiKey: keys, bearer: owner.bearer };
 }, 180_000);
 afterAll(() => environment?.close());
 
@@ -99,7 +100,7 @@ test(`${requests} requests made from the OpenAPI document (seed ${seed})`, async
   const document = await openApiDocument();
   const random = createRandom(seed);
   const fuzzer = (takes: (method: string, route: string) => boolean) =>
-    createFuzzer({ document, random, takes, values, credentials });
+    createFuzzer({ document, random, takes, values, credentials, worthless });
   const harmless = (method: string, route: string) => !isDestructive(method, route);
   await run(
     requests * 0.88,

@@ -76,7 +76,7 @@ afterAll(async () => {
 test('one trace joins the request, its workflow and the activities', async () => {
   const traceId = '0af7651916cd43dd8448eb211c80319c';
   const answer = await api.ask(
-    'When does it open?',
+    'When does the branch open?',
     {},
     { traceparent: `00-${traceId}-b7ad6b7169203331-01` },
   );

@@ -65,9 +65,11 @@ export function createFuzzer(options: {
   takes: (method: string, route: string) => boolean;
   /** Ids that exist, by the name of a parameter or field. */
   values: Readonly<Record<string, string>>;
-  credentials: readonly Record<string, string>[];
+  /** Headers by the name of the document's security scheme, and some that are worth nothing. */
+  credentials: Readonly<Record<string, Record<string, string>>>;
+  worthless: readonly Record<string, string>[];
 }): () => FuzzRequest {
-  const { document, random, values, credentials } = options;
+  const { document, random, values, credentials, worthless } = options;
   const operations = Object.entries(document.paths)
     .flatMap(([route, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({
@@ -112,6 +114,14 @@ export function createFuzzer(options: {
     }
   }
 
+  function credentialFor({ security = [] }: Operation): Record<string, string> {
+    const fitting = security.flatMap((entry) =>
+      Object.keys(entry).flatMap((name) => credentials[name] ?? []),
+    );
+    if (fitting.length > 0 && !bent(0.15)) return random.pick(fitting);
+    return random.pick([...worthless, ...Object.values(credentials)]);
+  }
+
   const inAddress = (value: unknown) =>
     encodeURIComponent(
       (typeof value === 'object' ? JSON.stringify(value) : String(value)).slice(0, 600).toWellFormed(),
@@ -137,7 +147,7 @@ export function createFuzzer(options: {
       operation,
       path: query.length > 0 ? `${path}?${query.join('&')}` : path,
       headers: {
-        ...random.pick(credentials),
+        ...credentialFor(operation),
         ...(bent(0.1) ? { origin: random.pick(['https://shop.example', 'null', 'x']) } : {}),
         ...(bent(0.1) ? { 'idempotency-key': random.pick(['k', 'k'.repeat(300)]) } : {}),
         ...(type
