@@ -18,7 +18,11 @@ let environment: TestEnvironment;
 let url: string;
 let values: Record<string, string>;
 let credentials: Record<string, Record<string, string>>;
-const worthless = [{}, { 'x-api-key': 'cb_live_unknown' }, { authorization: 'Bearer x' }];
+const worthless: Record<string, string>[] = [
+  {},
+  { 'x-api-key': 'cb_live_unknown' },
+  { authorization: 'Bearer x' },
+];
 
 beforeAll(async () => {
   environment = await createTestEnvironment(inject('servers'));
@@ -39,6 +43,7 @@ beforeAll(async () => {
     projectId,
     documentId,
     conversationId: asked.json.conversationId,
+    turnId: asked.json.turnId,
     workspaceId: owner.workspaceId,
     keyId: key.json.keys[0].id,
     before: documentId,
