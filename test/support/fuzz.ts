@@ -115,9 +115,8 @@ export function createFuzzer(options: {
   }
 
   function credentialFor({ security = [] }: Operation): Record<string, string> {
-    const fitting = security.flatMap((entry) =>
-      Object.keys(entry).flatMap((name) => credentials[name] ?? []),
-    );
+    const names = security.flatMap((entry) => Object.keys(entry)).filter((name) => credentials[name]);
+    const fitting = names.map((name) => credentials[name]!);
     if (fitting.length > 0 && !bent(0.15)) return random.pick(fitting);
     return random.pick([...worthless, ...Object.values(credentials)]);
   }
