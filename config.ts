@@ -84,6 +84,10 @@ const environment = z.object({
   DEFAULT_API_KEY: z.string().optional(),
   WIDGET_API_KEY: z.string().optional(),
   ADMIN_API_KEY: z.string().optional(),
+  /** Where Prometheus reads metrics; absent: nowhere. */
+  METRICS_PORT: port.optional(),
+  /** Where traces go, by OTLP over HTTP, without /v1/traces; absent: nowhere. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
 
   DATABASE_URL: z.url().optional(),
   /** The same as DATABASE_URL, under the name that an existing system uses. */
@@ -153,6 +157,8 @@ export type Config = Readonly<
     embeddingModelDir: string;
     /** The demo project's keys, written by the seed. */
     demoKeysFile: string;
+    /** Variables of another system that are set and have no effect here. */
+    ignoredVariables: readonly string[];
   }
 >;
 
@@ -167,6 +173,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     DATABASE_URL: values.DATABASE_URL ?? values.DB_URL,
     embeddingModelDir: resolve(values.FRONTDESK_HOME, 'models', 'all-minilm-l6-v2-q'),
     demoKeysFile: resolve(values.FRONTDESK_HOME, 'demo-keys.json'),
+    ignoredVariables: Object.keys(given).filter((name) => /^(CHROMA_\w+|CONVEX_URL)$/.test(name)),
   };
 }
 

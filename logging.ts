@@ -7,10 +7,10 @@ export function createLogger(options: { name: string; level: string }): Logger {
     name: options.name,
     level: options.level,
     serializers: {
-      // No address of the visitor, and no query, which may hold anything.
-      req: (request: { method: string; url: string }) => ({
-        method: request.method,
-        path: request.url.split('?', 1)[0],
+      // No address of the visitor, and no path or query, which may hold keys.
+      req: ({ method, routeOptions }: { method: string; routeOptions?: { url?: string } }) => ({
+        method,
+        route: routeOptions?.url,
       }),
     },
     redact: ['err.query', 'err.parameters', 'err.detail', 'err.args', 'err.meta'],

@@ -5,6 +5,7 @@ import type { Retriever } from '../retrieval/retriever.ts';
 import type { Spaces } from '../retrieval/spaces.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
+import type { RecordedTurn } from '../telemetry/metrics.ts';
 import { createChatActivities } from './chat/turn.ts';
 import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
@@ -29,6 +30,8 @@ export interface ActivityDependencies {
   /** Calls addresses that customers chose (outbound/safe-fetch.ts). */
   safeFetch: typeof fetch;
   logger: Logger;
+  /** Told of each turn once, when its outcome is recorded. */
+  onTurn: (turn: RecordedTurn) => void;
 }
 
 export type Activities = ReturnType<typeof createActivities>;

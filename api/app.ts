@@ -1,6 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import cors from '@fastify/cors';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify';
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type RawServerDefault,
+} from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { Tokens } from '../auth/tokens.ts';
@@ -12,6 +17,8 @@ import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
 import { ndjsonRoutes } from './compat/ndjson.ts';
 import type { LeadFlow } from '../temporal/lead-flow.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
 import { accessControl } from './plugins/access.ts';
 import { callCounts } from './plugins/call-counts.ts';
 import type { WidgetFiles } from '../widget/build.ts';
@@ -20,7 +27,9 @@ import { webSockets } from './plugins/websocket.ts';
 import { assistantRoutes } from './routes/assistant.ts';
 import { authRoutes } from './routes/auth.ts';
 import { limitGuesses, type RateLimitSettings, rateLimits } from './plugins/rate-limits.ts';
+import { requestLog } from './plugins/request-log.ts';
 import { security } from './plugins/security.ts';
+import { storableText } from './plugins/storable-text.ts';
 import { openApi } from './reference/openapi.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { chatSocketRoute } from './routes/chat-socket.ts';
@@ -61,6 +70,9 @@ export interface AppDependencies {
     elasticsearch: () => Promise<void>;
   };
   logger: Logger;
+  /** Undefined where nobody reads them. */
+  metrics: Metrics | undefined;
+  tracing: Pick<Tracing, 'traceRequests'> | undefined;
   settings: {
     /** Whether GET /debug/provider-health answers. */
     providerHealth: boolean;
@@ -121,6 +133,12 @@ export async function createApp(deps: AppDependencies): Promise<App> {
     // Bodies without a limit of their own are small JSON.
     bodyLimit: 1024 * 1024,
     trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
+    // One line of our own for each request (plugins/request-log.ts): Fastify's two hold the address, which may hold keys.
+    logController: new LogController({ disableRequestLogging: true }),
+    // Addresses that the router itself refuses.
+    frameworkErrors: (error, request, reply) => {
+      renderError(error, request, reply);
+    },
     requestIdHeader: false,
     genReqId: () => crypto.randomUUID(),
     // When closing, answers under way are finished; connections that only wait are closed.
@@ -146,11 +164,14 @@ export async function createApp(deps: AppDependencies): Promise<App> {
     exposedHeaders,
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
   });
+  deps.tracing?.traceRequests(app);
+  requestLog(app, deps.metrics);
   security(app, settings);
   await openApi(app);
   accessControl(app, deps);
   rateLimits(app, deps.stores.limits, settings.rateLimits);
   callCounts(app, deps.stores.usage);
+  storableText(app);
 
   const stopping = await webSockets(app);
 

@@ -18,6 +18,7 @@ import { createLocalEmbedder, localEmbeddingSpace } from '../providers/local/emb
 import { withQueryCache } from '../providers/query-cache.ts';
 import { createRetriever } from '../retrieval/retriever.ts';
 import { createSpaces } from '../retrieval/spaces.ts';
+import { checkStart } from '../startup.ts';
 import { createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
@@ -27,17 +28,22 @@ import { createTemporalClient } from '../temporal/connection.ts';
 import { createDispatcher } from '../temporal/dispatcher.ts';
 import { createLeadFlow } from '../temporal/lead-flow.ts';
 import { widgetFiles } from '../widget/build.ts';
+import { createMetrics, serveMetrics } from '../telemetry/metrics.ts';
+import { tracingOf } from '../telemetry/load.ts';
 import { createApp } from './app.ts';
 
 const config = readConfig();
 const logger = createLogger({ name: 'api', level: config.LOG_LEVEL });
+checkStart(config, logger);
+const tracing = await tracingOf(config, 'frontdesk-api');
+const metrics = config.METRICS_PORT === undefined ? undefined : createMetrics('api');
 
 const sql = connectPostgres(required(config, 'DATABASE_URL'), {
   poolSize: config.DATABASE_POOL_SIZE,
   applicationName: 'frontdesk-api',
 });
 const stores = createStores(sql, createEncryption(encryptionKeys(config)));
-const client = createTemporalClient(temporalOptions(config));
+const client = createTemporalClient(temporalOptions(config), tracing?.clientInterceptors);
 const dispatcher = createDispatcher({ client, dispatches: stores.dispatches, logger });
 const embedder = createLocalEmbedder({ modelDir: config.embeddingModelDir, threads: 1 });
 const providers = providersFrom(config, withQueryCache(embedder));
@@ -62,12 +68,14 @@ const app = await createApp({
     elasticsearch: () => createChunkIndex(elasticsearch, { prefix, space: localEmbeddingSpace }).ping(),
   },
   logger,
+  metrics,
+  tracing,
   settings: {
     providerHealth: config.NODE_ENV !== 'production',
     maxContentBytes: config.MAX_CONTENT_BYTES,
     trustProxy: config.TRUST_PROXY,
     appBaseUrl: config.APP_BASE_URL?.replace(/\/+$/, ''),
-    defaultAllowedDomains: config.CORS_ORIGIN.map(hostOfSite),
+    defaultAllowedDomains: config.CORS_ORIGIN.filter((site) => site !== '*').map(hostOfSite),
     dashboardOrigins: config.FRONTEND_ORIGIN,
     demo:
       config.NODE_ENV === 'production'
@@ -77,6 +85,8 @@ const app = await createApp({
     httpsOnly: config.NODE_ENV === 'production' && !config.ALLOW_PLAIN_HTTP,
   },
 });
+const stopMetrics =
+  metrics && (await serveMetrics(metrics, { host: config.HOST, port: config.METRICS_PORT! }));
 await app.listen({ host: config.HOST, port: config.PORT });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -85,7 +95,13 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // A stream may last as long as a turn. Its client comes back to another process: the turn goes on meanwhile.
     setTimeout(() => app.server.closeAllConnections(), apiDrain).unref();
     await app.close();
-    await Promise.all([client.connection.close(), embedder.close(), sql.end({ timeout: 5 })]);
+    await Promise.all([
+      client.connection.close(),
+      embedder.close(),
+      sql.end({ timeout: 5 }),
+      stopMetrics?.(),
+      tracing?.close(),
+    ]);
   });
 }
 

@@ -36,7 +36,9 @@ export async function acceptTurn(
   await countMessage(deps, projectId, turn.conversation);
   const accepted = await deps.stores.turns.accept(projectId, turn, idempotency);
   const { turnId, conversationId } = accepted;
-  log.info({ projectId, turnId, conversationId }, 'turn accepted');
+  const workflowId = turnWorkflowId(turnId);
+  const messageLength = 'message' in turn ? turn.message.length : undefined;
+  log.info({ projectId, conversationId, turnId, workflowId, messageLength }, 'turn accepted');
   if (accepted.dispatch) deps.dispatcher.startSoon(accepted.dispatch);
   return accepted;
 }

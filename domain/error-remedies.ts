@@ -8,6 +8,19 @@ export const errorRemedies: Partial<Record<ErrorCode, string>> = {
     'Look at the project’s keys: the key may be revoked, expired or of a deactivated project. Too many unknown keys from one address are answered with `RATE_LIMIT_EXCEEDED`.',
   INSUFFICIENT_SCOPE:
     'Use a key with the scope that the message names. A request with an `Origin` comes from a page and may only chat, whatever its key: call from a server.',
+  DOMAIN_NOT_AUTHORIZED:
+    'Add the site’s host to the project’s `allowedDomains`. Pages on localhost need a test key, or `allowLocalhost`.',
+  ORIGIN_NOT_ALLOWED: 'Operators: add the dashboard’s origin to `FRONTEND_ORIGIN`.',
+  ACCESS_TOKEN_REQUIRED: 'Call `POST /auth/login` and send its `accessToken`.',
+  INVALID_ACCESS_TOKEN: 'Call `POST /auth/refresh`. Where that fails too, sign in again.',
+  INVALID_REFRESH_TOKEN:
+    'A refresh token works once. One that comes a second time ends the session, because it may have been stolen.',
+  INVALID_CREDENTIALS: 'Nothing more is said, so that nobody can find out who has an account.',
+  INVALID_OTP: '`POST /auth/resend-otp` sends another code.',
+  INSUFFICIENT_ROLE: 'Ask an admin or owner of the workspace.',
+  PROJECT_NOT_FOUND: 'The id is wrong, or you are no member of the project’s workspace.',
+  WORKSPACE_NOT_FOUND: 'The id is wrong, or you are no member.',
+  TOO_MANY_ATTEMPTS: 'Wait for `Retry-After` seconds.',
   INVALID_REQUEST: '`details.issues` names each field and what is wrong with it.',
   INVALID_JSON: 'Send a JSON body with `Content-Type: application/json`.',
   CONTENT_TOO_LARGE: 'Split the document, or have the operator raise `MAX_CONTENT_BYTES`.',

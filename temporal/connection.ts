@@ -1,5 +1,5 @@
 import type { DataConverter } from '@temporalio/common';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type ClientInterceptors, Connection } from '@temporalio/client';
 import { payloadLimit } from './payload-limit.ts';
 
 export interface TemporalOptions {
@@ -20,7 +20,10 @@ export const connectionOptions = ({ address, tls, apiKey }: TemporalOptions) => 
 });
 
 /** A client that connects when it is first used, so that a process starts, and accepts work, without Temporal. */
-export function createTemporalClient(options: TemporalOptions): Client {
+export function createTemporalClient(
+  options: TemporalOptions,
+  interceptors: ClientInterceptors = {},
+): Client {
   const connection = Connection.lazy(connectionOptions(options));
-  return new Client({ connection, namespace: options.namespace, dataConverter });
+  return new Client({ connection, namespace: options.namespace, dataConverter, interceptors });
 }

@@ -12,8 +12,12 @@ const inputs = ['workflows', 'domain', 'worker', 'package-lock.json'];
  * The workflows as one file. Making it takes seconds, in which a restarted worker would leave visitors waiting, so it
  * is kept in `cacheDir` under the hash of its inputs.
  */
-export async function workflowBundle(cacheDir: string, logger: Logger): Promise<{ codePath: string }> {
-  const hash = createHash('sha256');
+export async function workflowBundle(
+  cacheDir: string,
+  logger: Logger,
+  interceptorModules: readonly string[] = [],
+): Promise<{ codePath: string }> {
+  const hash = createHash('sha256').update(JSON.stringify(interceptorModules));
   for (const file of await filesOf(inputs)) hash.update(file).update(await readFile(join(root, file)));
   const codePath = join(cacheDir, `workflows-${hash.digest('hex').slice(0, 16)}.js`);
   try {
@@ -27,6 +31,7 @@ export async function workflowBundle(cacheDir: string, logger: Logger): Promise<
     // Loaded once for all workflows, instead of again for each: measured with bench/turns, this is most of what a
     // workflow costs. The module keeps a workflow's state in its activator, not in itself.
     preloadModules: ['@temporalio/workflow'],
+    workflowInterceptorModules: [...interceptorModules],
     logger,
   });
   await mkdir(cacheDir, { recursive: true });

@@ -13,18 +13,32 @@ import { createMailTransport } from '../providers/mail/index.ts';
 import { withQueryCache } from '../providers/query-cache.ts';
 import { createRetriever } from '../retrieval/retriever.ts';
 import { createSpaces } from '../retrieval/spaces.ts';
+import { checkStart } from '../startup.ts';
 import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
 import { createStores } from '../stores/postgres/index.ts';
 import { connectionOptions, createTemporalClient, dataConverter } from '../temporal/connection.ts';
 import { createDispatcher } from '../temporal/dispatcher.ts';
 import { startSweeps } from '../temporal/sweep.ts';
+import { tracingOf } from '../telemetry/load.ts';
+import { createMetrics, serveMetrics } from '../telemetry/metrics.ts';
+import { temporalMetrics } from '../telemetry/temporal-metrics.ts';
 import { workflowBundle } from './bundle.ts';
 
 const config = readConfig();
 const logger = createLogger({ name: 'worker', level: config.LOG_LEVEL });
 const workerLogger = temporalLogger(logger);
-Runtime.install({ logger: workerLogger, shutdownSignals: [] });
+checkStart(config, logger);
+const tracing = await tracingOf(config, 'frontdesk-worker');
+const metrics = createMetrics('worker');
+const sdkMetrics = config.METRICS_PORT === undefined ? undefined : await temporalMetrics();
+Runtime.install({
+  logger: workerLogger,
+  shutdownSignals: [],
+  ...(sdkMetrics
+    ? { telemetryOptions: { metrics: { prometheus: { bindAddress: sdkMetrics.bindAddress } } } }
+    : {}),
+});
 
 const temporal = temporalOptions(config);
 const sql = connectPostgres(required(config, 'DATABASE_URL'), {
@@ -45,7 +59,7 @@ const spaces = createSpaces({
   providers,
   projects: stores.projects,
 });
-const client = createTemporalClient(temporal);
+const client = createTemporalClient(temporal, tracing?.clientInterceptors);
 const mailTransport = createMailTransport(mailServer(config));
 const dispatcher = createDispatcher({ client, dispatches: stores.dispatches, logger });
 const activities = createActivities({
@@ -57,6 +71,7 @@ const activities = createActivities({
   mailTransport,
   safeFetch: createSafeFetch({ allowedRanges: config.OUTBOUND_ALLOWED_RANGES }),
   logger,
+  onTurn: metrics.turn,
 });
 
 /** Slots a queue has in one worker. Ingestion is bounded by the embedding threads anyway. */
@@ -64,7 +79,7 @@ const activitySlots: Record<TaskQueue, number> = { chat: 100, ingestion: 16 };
 
 const [connection, bundle] = await Promise.all([
   connectWithPatience(),
-  workflowBundle(`${config.FRONTDESK_HOME}/cache`, workerLogger),
+  workflowBundle(`${config.FRONTDESK_HOME}/cache`, workerLogger, tracing?.workflowModules),
   model.ready(),
 ]);
 const workers = await Promise.all(
@@ -76,6 +91,7 @@ const workers = await Promise.all(
       workflowBundle: bundle,
       activities,
       dataConverter,
+      ...tracing?.worker,
       maxConcurrentActivityTaskExecutions: activitySlots[taskQueue],
       // A cancelled activity learns it from a heartbeat: the SDK's own pauses would make the stop button slow.
       ...(taskQueue === 'chat' ? { maxHeartbeatThrottleInterval: turn.heartbeatEvery } : {}),
@@ -85,6 +101,10 @@ const workers = await Promise.all(
     }),
   ),
 );
+metrics.dispatches(stores.dispatches.backlog);
+const stopMetrics =
+  sdkMetrics &&
+  (await serveMetrics(metrics, { host: config.HOST, port: config.METRICS_PORT! }, sdkMetrics.read));
 const stopSweeps = startSweeps({ stores, dispatcher, logger });
 
 // A second signal changes nothing: draining has its own limit.
@@ -97,7 +117,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 
 logger.info({ queues: config.WORKER_QUEUES }, 'worker is running');
 await Promise.all(workers.map((worker) => worker.run()));
-await stopSweeps();
+await Promise.all([stopSweeps(), stopMetrics?.(), tracing?.close()]);
 mailTransport.close();
 await Promise.all([connection.close(), client.connection.close(), model.close(), sql.end({ timeout: 5 })]);
 logger.info('worker has stopped');

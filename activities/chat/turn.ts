@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { passagesPerTurn, type RankedChunk, type TurnStatus } from '../../domain/chat.ts';
 import { turn as timing } from '../../domain/deadlines.ts';
 import { ProviderError } from '../../domain/errors.ts';
-import type { ChatTurnInput } from '../../domain/flows.ts';
+import { type ChatTurnInput, turnWorkflowId } from '../../domain/flows.ts';
 import { embeddingModelOf, type ModelProvider } from '../../domain/models.ts';
 import type { Passage } from '../../providers/generation.ts';
 import { similarityBy } from '../../providers/registry.ts';
@@ -18,7 +18,7 @@ export type TurnEnd = { attempt: number } | 'cancelled' | { code: string; messag
 
 type ChatDependencies = Pick<
   ActivityDependencies,
-  'stores' | 'retriever' | 'spaces' | 'providers' | 'dispatcher' | 'logger'
+  'stores' | 'retriever' | 'spaces' | 'providers' | 'dispatcher' | 'logger' | 'onTurn'
 >;
 
 export function createChatActivities({
@@ -28,6 +28,7 @@ export function createChatActivities({
   providers,
   dispatcher,
   logger,
+  onTurn,
 }: ChatDependencies) {
   return {
     /** Says whether the turn is still to be answered: a workflow may be started again after it was recorded. */
@@ -92,8 +93,8 @@ export function createChatActivities({
      * next turn is started, and whoever watches this one is told.
      */
     async recordTurn(input: ChatTurnInput, end: TurnEnd): Promise<{ status: TurnStatus }> {
-      const { projectId, turnId } = input;
-      const { status, next } =
+      const { projectId, conversationId, turnId } = input;
+      const { status, next, recorded } =
         end === 'cancelled'
           ? await stores.turns.recordCancelled(projectId, turnId)
           : 'attempt' in end
@@ -103,6 +104,11 @@ export function createChatActivities({
         logger.warn({ err: error, projectId, turnId }, 'readers were not notified');
       });
       if (next) dispatcher.startSoon(next);
+      if (recorded) {
+        const workflowId = turnWorkflowId(turnId);
+        logger.info({ projectId, conversationId, turnId, workflowId, ...recorded }, 'turn recorded');
+        onTurn(recorded);
+      }
       return { status };
     },
   };

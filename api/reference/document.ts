@@ -5,6 +5,8 @@ import { type AppDependencies, createApp } from '../app.ts';
 export async function openApiDocument() {
   const given: Partial<AppDependencies> = {
     logger: createLogger({ name: 'reference', level: 'silent' }),
+    metrics: undefined,
+    tracing: undefined,
     settings: {
       providerHealth: false,
       maxContentBytes: 1,
@@ -18,7 +20,7 @@ export async function openApiDocument() {
     },
   };
   const dependencies = new Proxy(given as AppDependencies, {
-    get: (target, name) => target[name as keyof AppDependencies] ?? unused,
+    get: (target, name) => (name in target ? target[name as keyof AppDependencies] : unused),
   });
   const app = await createApp(dependencies);
   await app.ready();

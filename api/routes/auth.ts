@@ -61,7 +61,7 @@ export function authRoutes(app: App, { stores, tokens, dispatcher }: AppDependen
   app.post(
     '/auth/register',
     {
-      config: open,
+      config: { ...open, errors: ['TOO_MANY_ATTEMPTS'] },
       schema: {
         tags,
         summary: 'Register; a code goes to the address',
@@ -90,7 +90,7 @@ export function authRoutes(app: App, { stores, tokens, dispatcher }: AppDependen
   app.post(
     '/auth/resend-otp',
     {
-      config: open,
+      config: { ...open, errors: ['TOO_MANY_ATTEMPTS'] },
       schema: { tags, summary: 'Send another code', body: z.object({ email }), response: { 202: accepted } },
     },
     async (request, reply) => {
@@ -111,7 +111,7 @@ export function authRoutes(app: App, { stores, tokens, dispatcher }: AppDependen
   app.post(
     '/auth/verify-otp',
     {
-      config: open,
+      config: { ...open, errors: ['INVALID_OTP', 'TOO_MANY_ATTEMPTS'] },
       schema: {
         tags,
         summary: 'Confirm the address with the code; this makes the account',
@@ -131,7 +131,7 @@ export function authRoutes(app: App, { stores, tokens, dispatcher }: AppDependen
   app.post(
     '/auth/login',
     {
-      config: open,
+      config: { ...open, errors: ['INVALID_CREDENTIALS', 'TOO_MANY_ATTEMPTS'] },
       schema: {
         tags,
         summary: 'Sign in',
@@ -157,7 +157,7 @@ export function authRoutes(app: App, { stores, tokens, dispatcher }: AppDependen
   app.post(
     '/auth/refresh',
     {
-      config: open,
+      config: { ...open, errors: ['INVALID_REFRESH_TOKEN'] },
       schema: {
         tags,
         summary: 'Exchange a refresh token for new tokens; an old one that comes back ends the session',
@@ -189,7 +189,7 @@ export function authRoutes(app: App, { stores, tokens, dispatcher }: AppDependen
   app.post(
     '/auth/forgot-password',
     {
-      config: open,
+      config: { ...open, errors: ['TOO_MANY_ATTEMPTS'] },
       schema: {
         tags,
         summary: 'Ask for a code to set another password',
@@ -216,7 +216,7 @@ export function authRoutes(app: App, { stores, tokens, dispatcher }: AppDependen
   app.post(
     '/auth/reset-password',
     {
-      config: open,
+      config: { ...open, errors: ['INVALID_OTP', 'TOO_MANY_ATTEMPTS'] },
       schema: {
         tags,
         summary: 'Set another password with the code; every session ends',
@@ -238,7 +238,7 @@ export function authRoutes(app: App, { stores, tokens, dispatcher }: AppDependen
   app.post(
     '/auth/change-password',
     {
-      config: { signedIn: true },
+      config: { signedIn: true, errors: ['INVALID_CREDENTIALS', 'TOO_MANY_ATTEMPTS'] },
       schema: {
         tags,
         summary: 'Change the password; every other session ends',

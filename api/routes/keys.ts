@@ -24,7 +24,7 @@ const name = z.string().trim().min(1).max(120);
 const params = z.object({ projectId: z.string() });
 const keyParams = params.extend({ keyId: z.string() });
 const tags = ['Keys'];
-const config = { role: 'admin' } as const;
+const config = { role: 'admin', errors: ['KEY_NOT_FOUND'] } as const;
 
 export function keyRoutes(app: App, { stores: { keys } }: Pick<AppDependencies, 'stores'>): void {
   const existing = async (projectId: string, keyId: string): Promise<ApiKeyRecord> => {

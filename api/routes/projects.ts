@@ -44,7 +44,7 @@ export function projectRoutes(app: App, { stores, dispatcher, settings }: AppDep
   app.post(
     '/projects',
     {
-      config: { signedIn: true },
+      config: { signedIn: true, errors: ['WORKSPACE_NOT_FOUND', 'INSUFFICIENT_ROLE'] },
       schema: {
         tags,
         summary: 'Create a project; its key is shown this once',

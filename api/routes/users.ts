@@ -12,7 +12,7 @@ const user = z.object({
   createdAt: z.date(),
   suspendedAt: z.date().nullable(),
 });
-const config = { platformAdmin: true } as const;
+const config = { platformAdmin: true, errors: ['USER_NOT_FOUND'] } as const;
 const tags = ['Users'];
 
 /** For those who run the server. `frontdesk admin ADDRESS` makes a user one of them. */

@@ -96,7 +96,7 @@ export function workspaceRoutes(app: App, { stores, tokens, dispatcher }: AppDep
 
   const memberParams = params.extend({ userId: z.string() });
   const changeMember = {
-    config: { workspaceRole: 'viewer' },
+    config: { workspaceRole: 'viewer', errors: ['MEMBER_NOT_FOUND', 'LAST_OWNER'] },
     schema: {
       tags,
       summary: 'Change the role of a member',
@@ -116,7 +116,7 @@ export function workspaceRoutes(app: App, { stores, tokens, dispatcher }: AppDep
   app.delete(
     '/workspaces/:workspaceId/members/:userId',
     {
-      config: { workspaceRole: 'viewer' },
+      config: { workspaceRole: 'viewer', errors: ['MEMBER_NOT_FOUND', 'LAST_OWNER'] },
       schema: { tags, summary: 'Remove a member, or leave', params: memberParams },
     },
     async (request, reply) => {
@@ -145,7 +145,7 @@ export function workspaceRoutes(app: App, { stores, tokens, dispatcher }: AppDep
   app.post(
     '/workspaces/:workspaceId/invitations',
     {
-      config: { workspaceRole: 'admin' },
+      config: { workspaceRole: 'admin', errors: ['ALREADY_A_MEMBER'] },
       schema: {
         tags,
         summary: 'Invite somebody by mail',
@@ -180,7 +180,7 @@ export function workspaceRoutes(app: App, { stores, tokens, dispatcher }: AppDep
   app.delete(
     '/workspaces/:workspaceId/invitations/:invitationId',
     {
-      config: { workspaceRole: 'admin' },
+      config: { workspaceRole: 'admin', errors: ['INVITATION_NOT_FOUND'] },
       schema: {
         tags,
         summary: 'Take an invitation back',
@@ -200,7 +200,7 @@ export function workspaceRoutes(app: App, { stores, tokens, dispatcher }: AppDep
   app.post(
     '/invitations/accept',
     {
-      config: { signedIn: true },
+      config: { signedIn: true, errors: ['INVALID_INVITATION'] },
       schema: {
         tags,
         summary: 'Accept an invitation with its code',

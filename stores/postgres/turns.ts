@@ -39,6 +39,10 @@ export interface AcceptedTurn {
 export interface FinishedTurn {
   status: TurnStatus;
   next: Dispatch | undefined;
+  /** Undefined when it had been recorded before. Time from the question on, in milliseconds. */
+  recorded:
+    | { status: TurnStatus; answerMs: number; promptTokens: number; completionTokens: number }
+    | undefined;
 }
 
 /** What generation produced, kept with its attempt until the workflow records it as the turn's outcome. */
@@ -87,13 +91,15 @@ export function createTurnStore(sql: Sql) {
     end: (tx: Query) => PendingQuery<Row[]>,
   ): Promise<FinishedTurn> {
     return await sql.begin(async (tx) => {
-      const [, , [turn], [next]] = await Promise.all([
+      const [, settled, [turn], [next]] = await Promise.all([
         // A statement of its own: what comes after it sees the messages that were queued while this waited.
         tx`select 1 from conversations c join turns t on t.conversation_id = c.id
           where c.project_id = ${projectId} and t.id = ${turnId} for update of c`,
         tx`with ended as (${end(tx)} returning 1), ${settleTokens(tx, projectId, turnId)}`,
-        tx<{ status: TurnStatus; conversationId: string }[]>`
-          select status, conversation_id from turns where project_id = ${projectId} and id = ${turnId}`,
+        tx<(NonNullable<FinishedTurn['recorded']> & { conversationId: string })[]>`
+          select status, conversation_id, prompt_tokens, completion_tokens,
+            (extract(epoch from finished_at - created_at) * 1000)::float8 as answer_ms
+          from turns where project_id = ${projectId} and id = ${turnId}`,
         tx<{ id: string }[]>`
           update turns set status = 'running', started_at = now()
           where id = (select q.id from turns q join turns t on t.conversation_id = q.conversation_id
@@ -105,10 +111,12 @@ export function createTurnStore(sql: Sql) {
         insertWebhookEvents(tx, projectId, answeredEvent(tx, projectId, turnId)),
       ]);
       if (!turn) throw new AppError('TURN_NOT_FOUND');
-      if (!next) return { status: turn.status, next: undefined };
-      const dispatch = chatTurnDispatch({ projectId, conversationId: turn.conversationId, turnId: next.id });
+      const { conversationId, ...outcome } = turn;
+      const recorded = settled.count > 0 ? outcome : undefined;
+      if (!next) return { status: turn.status, next: undefined, recorded };
+      const dispatch = chatTurnDispatch({ projectId, conversationId, turnId: next.id });
       await insertDispatch(tx, dispatch);
-      return { status: turn.status, next: dispatch };
+      return { status: turn.status, next: dispatch, recorded };
     });
   }
 

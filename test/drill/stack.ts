@@ -17,6 +17,7 @@ import { connectElasticsearch } from '../../stores/elasticsearch/client.ts';
 import { connectPostgres, type Sql } from '../../stores/postgres/client.ts';
 import { freePort } from '../support/environment.ts';
 import { probesOf } from './probes.ts';
+import { noRateLimits } from '../support/no-limits.ts';
 
 export const targetNames = ['api', 'worker', 'postgres', 'elasticsearch', 'temporal', 'launcher'] as const;
 export type TargetName = (typeof targetNames)[number];
@@ -177,7 +178,7 @@ function isUp(home: string, pid: number): boolean {
 
 /** Nothing of the caller's configuration: that names the servers which other people use. */
 function ownEnvironment(home: string): Record<string, string | undefined> {
-  return { PATH: process.env.PATH, HOME: process.env.HOME, FRONTDESK_HOME: home };
+  return { PATH: process.env.PATH, HOME: process.env.HOME, FRONTDESK_HOME: home, ...noRateLimits };
 }
 
 type Paths = ReturnType<typeof downloadPaths>;

@@ -13,6 +13,7 @@ import { createStores, type Stores } from '../../stores/postgres/index.ts';
 import { newApiKey } from '../../stores/postgres/keys.ts';
 import { migrate } from '../../stores/postgres/migrate.ts';
 import { setUpNamespace } from '../../temporal/namespace.ts';
+import { noRateLimits } from './no-limits.ts';
 import { type RunningProcess, startProcess } from './processes.ts';
 
 export interface TestProject {
@@ -48,10 +49,7 @@ export async function createTestEnvironment(servers: ProvidedContext['servers'])
     SMTP_URL: servers.smtpUrl,
     FRONTDESK_HOME: readConfig().FRONTDESK_HOME,
     LOG_LEVEL: 'info',
-    // Tests ask faster than people do.
-    RATE_LIMIT_MAX_REQUESTS: '1000000',
-    RATE_LIMIT_VISITOR_REQUESTS: '1000000',
-    RATE_LIMIT_SESSION_REQUESTS: '1000000',
+    ...noRateLimits,
   };
   await setUpNamespace(
     { address: servers.temporalAddress, namespace: name, tls: false, apiKey: undefined },

@@ -43,6 +43,7 @@ export function wireActivities(
     mailTransport,
     safeFetch: fetch,
     logger,
+    onTurn: () => {},
   });
   return {
     activities,
