@@ -11,6 +11,8 @@ export interface ChatTurn {
   state: 'waiting' | 'working' | 'answered' | 'declined' | 'cancelled' | 'failed';
   /** The conversation that it was asked in; null: a new one. Fixed when it is first sent, as the body must stay the same. */
   after?: string | null;
+  /** The verified visitor's session, instead of a conversation. */
+  leadSessionId?: string;
   turnId?: string;
   conversationId?: string;
   reply: string;

@@ -205,15 +205,21 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
   // ---- Who the visitor is
 
   function makeLeadView(skip?: () => void): void {
-    leadView = createLeadView(texts, api, conversation, user, {
-      announce,
-      stage: (stage) => context.emit('lead', { stage }),
-      ready() {
-        composer.node.hidden = false;
-        if (visible) composer.focus();
+    leadView = createLeadView(
+      texts,
+      api,
+      conversation,
+      { ...user, language: context.language, consent: settings.leadConsent ?? '' },
+      {
+        announce,
+        stage: (stage) => context.emit('lead', { stage }),
+        ready() {
+          composer.node.hidden = false;
+          if (visible) composer.focus();
+        },
+        skip,
       },
-      skip,
-    });
+    );
     log.content.append(leadView.node);
   }
   /** Nothing can be asked until the visitor's address is confirmed. */
