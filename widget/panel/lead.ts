@@ -55,8 +55,7 @@ export function createLeadView(
       const wrong = await onSubmit().catch(explain);
       made.ariaBusy = null;
       problem.textContent = wrong ?? '';
-      const invalid = wrong && made.querySelector<HTMLInputElement>('[aria-invalid="true"], input');
-      if (invalid) invalid.focus();
+      if (wrong) made.querySelector<HTMLInputElement>('[aria-invalid="true"]')?.focus();
     });
     return made;
   }
@@ -133,7 +132,7 @@ export function createLeadView(
     );
     const skip = on.skip && h('button', { type: 'button', class: 'quiet', click: on.skip }, texts.leadSkip);
     return form(
-      texts.leadTitle,
+      on.skip ? texts.leadOffer : texts.leadTitle,
       texts.leadIntro,
       [nameLabel, emailLabel, consentLabel],
       texts.leadNext,
@@ -148,7 +147,7 @@ export function createLeadView(
           ? { ...conversation.lead, reply: '' }
           : await api.leadStart(known.language);
         if (reply.stage === 'ready') reply = await api.leadAsk(reply.sessionId);
-        keep(reply);
+        if (!conversation.lead) keep(reply);
         if (reply.stage === 'awaiting_name') {
           reply = await api.leadSay(reply.sessionId, values.name);
           keep(reply, values);
@@ -156,6 +155,8 @@ export function createLeadView(
         }
         if (reply.stage === 'awaiting_email' || reply.stage === 'awaiting_otp') {
           reply = await api.leadSay(reply.sessionId, values.email);
+          // The code goes to another address now: that step is shown anew.
+          if (reply.stage === 'awaiting_otp') shown = '';
           keep(reply, values);
           if (reply.stage === 'awaiting_email') return invalid(email, reply.reply);
         }
