@@ -117,6 +117,7 @@ const allowedHeaders = [
 const exposedHeaders = [
   'Retry-After',
   'X-Request-Id',
+  'X-Messages-Left',
   'RateLimit',
   'RateLimit-Policy',
   'RateLimit-Limit',

@@ -3,6 +3,7 @@ import type { Turn } from '../domain/chat.ts';
 import { leadConversation } from '../domain/leads.ts';
 import type { ProjectSettings } from '../domain/projects.ts';
 import type { LeadSession } from '../stores/postgres/lead-sessions.ts';
+import type { AcceptedTurn } from '../stores/postgres/turns.ts';
 import type { AppDependencies } from './app.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { closed } from './turn-streams.ts';
@@ -25,8 +26,34 @@ export function createLeadConversation(deps: AppDependencies) {
     return { ...session, stage: 'awaiting_name' };
   }
 
+  /** Takes a message of the session's visitor in. Throws ASSISTANT_MESSAGE_LIMIT_REACHED. */
+  async function accept(
+    request: FastifyRequest,
+    session: LeadSession,
+    message: string,
+    operation: string,
+  ): Promise<AcceptedTurn> {
+    const { projectId } = request;
+    const { leadId } = session;
+    const accepted = await acceptTurn(
+      deps,
+      request,
+      {
+        message,
+        conversation: { sessionId: leadConversation(session.id) },
+        ...(leadId === null ? {} : { leadId }),
+      },
+      idempotencyOf(request, operation),
+    );
+    if (!session.conversationId) {
+      await sessions.setConversation(projectId, session.id, accepted.conversationId);
+    }
+    return accepted;
+  }
+
   return {
     ask,
+    accept,
 
     /** Throws ASSISTANT_MESSAGE_LIMIT_REACHED, TURN_FAILED and TURN_CANCELLED. */
     async answer(
@@ -35,21 +62,7 @@ export function createLeadConversation(deps: AppDependencies) {
       session: LeadSession,
       message: string,
     ): Promise<{ turn: Turn; body: ReturnType<typeof chatReplyOf> }> {
-      const { projectId } = request;
-      const { leadId } = session;
-      const accepted = await acceptTurn(
-        deps,
-        request,
-        {
-          message,
-          conversation: { sessionId: leadConversation(session.id) },
-          ...(leadId === null ? {} : { leadId }),
-        },
-        idempotencyOf(request, 'assistant'),
-      );
-      if (!session.conversationId) {
-        await sessions.setConversation(projectId, session.id, accepted.conversationId);
-      }
+      const accepted = await accept(request, session, message, 'assistant');
       const turn = await recordedTurn(deps, request, accepted, closed(reply));
       return { turn, body: chatReplyOf(turn) };
     },

@@ -61,6 +61,18 @@ async function visit(content: string, headers: Record<string, string> = {}): Pro
   await page.goto(site.url);
 }
 
+interface TraceEvent {
+  name: string;
+  ph: string;
+  pid: number;
+  tid: number;
+  ts: number;
+  /** Of the clock and of the thread, in microseconds. */
+  dur: number;
+  tdur?: number;
+  args?: { name?: string };
+}
+
 const inWidget = (selector: string) =>
   `document.querySelector('frontdesk-chat').shadowRoot.querySelector('${selector}')`;
 const styleOf = (selector: string, properties: string[]) =>
@@ -100,14 +112,7 @@ test('an answer in Markdown grows without being made anew, and its citations ope
   ]);
   await chat.answer();
 
-  expect(await page.evaluate('before.map((node) => node.isConnected)')).toEqual([
-    true,
-    true,
-    true,
-    true,
-    true,
-    true,
-  ]);
+  expect(await page.evaluate('before.map((node) => node.isConnected)')).toEqual([true, true, true, true]);
   expect(await page.locator('.text tr').count()).toBe(3);
   expect(await page.locator('.text a').getAttribute('href')).toBe('https://example.com/shipping');
   expect(await page.locator('.text').textContent()).toContain('<b onclick="x()">x</b>');
@@ -154,7 +159,7 @@ test('a failed question says so and can be asked again; thumbs and a comment are
   await page.getByLabel('What was missing?').fill('More words.');
   await keepPicture(page, 'widget-feedback');
   await page.getByRole('button', { name: 'Send feedback' }).click();
-  await page.getByText('That helps us improve').waitFor();
+  await page.locator('.thanks').waitFor();
   const [row] = await environment.sql`select rating, feedback from turns where id = ${turn.turnId}`;
   expect(row).toMatchObject({ rating: 'down', feedback: 'More words.' });
 });
@@ -177,21 +182,47 @@ test('a long answer streams without a task over 50 ms at a quarter of the speed,
   await turn.finish();
   await chat.answer();
   const trace = JSON.parse(String(await browser.stopTracing()));
+  const { traceEvents } = trace as { traceEvents: TraceEvent[] };
+  const main = traceEvents.filter(
+    ({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain',
+  );
   // The time of the thread itself: what else this machine does meanwhile is no fault of the widget.
-  const tasks: { name: string; tdur?: number; dur: number }[] = trace.traceEvents.filter(
-    ({ name, ph }: { name: string; ph: string }) => ph === 'X' && name.endsWith('RunTask'),
+  const tasks = traceEvents.filter(
+    ({ name, ph, pid, tid }) =>
+      ph === 'X' &&
+      name.endsWith('RunTask') &&
+      main.some((thread) => thread.pid === pid && thread.tid === tid),
   );
   const longest = Math.max(...tasks.map(({ tdur, dur }) => (tdur ?? dur) / 1000));
-  console.log(
-    tasks
-      .map(({ tdur, dur }) => [tdur, dur])
-      .sort((a, b) => (b[0] ?? b[1]!) - (a[0] ?? a[1]!))
-      .slice(0, 8),
-    tasks.length,
-  );
   expect(tasks.length).toBeGreaterThan(100);
   expect(longest).toBeLessThan(50);
   expect(await page.evaluate('shifts')).toBe(0);
+});
+
+test('formatting is loaded when asked for, sent as Markdown, and shown as what it means', async () => {
+  await visit(html(tag()));
+  await chat.open();
+  const parts = `performance.getEntriesByType('resource').filter(({ name }) => name.includes('toolbar')).length`;
+  expect(await page.evaluate(parts)).toBe(0);
+  await page.getByRole('button', { name: 'Formatting' }).click();
+  await page.getByRole('toolbar').waitFor();
+  await chat.field.pressSequentially('Is it ');
+  await page.keyboard.press('Control+b');
+  await page.keyboard.type('waterproof');
+  await page.keyboard.press('End');
+  await page.getByRole('button', { name: 'Underline' }).click();
+  await page.keyboard.type('today');
+  await keepPicture(page, 'widget-toolbar');
+  const written = await chat.field.inputValue();
+  expect(written).toBe('Is it **waterproof**<u>today</u>');
+  await page.keyboard.press('Enter');
+  expect(await page.locator('.question strong').textContent()).toBe('waterproof');
+  expect(await page.locator('.question u').textContent()).toBe('today');
+  const turn = await answers.begin(written);
+  await turn.write('Yes.');
+  await turn.finish();
+  await chat.answer();
+  expect(await violations()).toEqual([]);
 });
 
 test('a strict content security policy: a nonce, no inline style, no eval', async () => {
@@ -209,7 +240,7 @@ test('a strict content security policy: a nonce, no inline style, no eval', asyn
 
 test('hostile styles and old scripts of the page change nothing', async () => {
   const hostile = `<style>
-    * { all: unset !important; display: block !important; color: red !important; font: 40px/3 fantasy !important; letter-spacing: 1em !important; direction: rtl !important; transform: rotate(3deg) !important; box-sizing: content-box !important }
+    * { all: unset !important; display: block !important; color: red !important; font: 40px/3 fantasy !important; letter-spacing: 1em !important; transform: rotate(3deg) !important; box-sizing: content-box !important }
     html { font-size: 3px !important } frontdesk-chat, body > * { display: none !important; opacity: 0.2 !important; filter: blur(9px) !important }
     </style><script>
     Array.prototype.each = function () {}; Array.prototype.toJSON = function () { return 'old'; }; delete Array.prototype.toJSON;

@@ -1,8 +1,12 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { pageHint } from '../../domain/chat.ts';
+import { AppError } from '../../domain/errors.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { streamToSession } from '../compat/ndjson.ts';
 import { idempotencyOf } from '../idempotency.ts';
+import { createLeadConversation } from '../lead-conversation.ts';
+import { createLeadEntries } from '../lead-entries.ts';
 import { closed, sendEvents, sendLines } from '../turn-streams.ts';
 import { acceptTurn, followAccepted, messageText, recordedTurn, sessionName, usageOf } from '../turns.ts';
 import { closestDocument, linesOf, source } from '../schemas.ts';
@@ -11,6 +15,14 @@ const askBody = z.object({
   message: messageText,
   conversationId: z.uuid().nullish(),
   page: pageHint.optional(),
+});
+const liveBody = askBody.extend({
+  leadSessionId: z
+    .uuid()
+    .optional()
+    .describe(
+      'A session of POST /assistant/chat that is ready: the question is asked in its conversation, and counts for its lead.',
+    ),
 });
 
 const tags = ['Chat'];
@@ -44,6 +56,15 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
   const streaming = {
     scope: 'chat',
     errors: ['CONVERSATION_NOT_FOUND', 'IDEMPOTENCY_KEY_REUSED', 'TOKEN_LIMIT_EXCEEDED'],
+  } as const;
+  const live = {
+    ...streaming,
+    errors: [
+      ...streaming.errors,
+      'ASSISTANT_SESSION_NOT_FOUND',
+      'ASSISTANT_EMAIL_NOT_VERIFIED',
+      'ASSISTANT_MESSAGE_LIMIT_REACHED',
+    ],
   } as const;
   const config = { ...streaming, errors: [...streaming.errors, 'TURN_FAILED', 'TURN_CANCELLED'] } as const;
 
@@ -84,25 +105,47 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
   app.post(
     '/v1/chat/turns',
     {
-      config: streaming,
+      config: live,
       schema: {
         tags,
         summary: 'Ask and read the answer live: NDJSON, or server-sent events with Accept: text/event-stream',
-        body: askBody,
+        body: liveBody,
         response: { 200: linesOf(frame, 'One frame a line; `done` or `error` is the last.') },
       },
     },
     async (request, reply) => {
-      const { message, conversationId, page } = request.body;
-      const accepted = await acceptTurn(
-        deps,
-        request,
-        { message, conversation: conversationId ? { id: conversationId } : 'new', page },
-        idempotencyOf(request, 'turns'),
-      );
+      const { message, conversationId, leadSessionId, page } = request.body;
+      const accepted = leadSessionId
+        ? await acceptOfLead(request, reply, leadSessionId, message)
+        : await acceptTurn(
+            deps,
+            request,
+            { message, conversation: conversationId ? { id: conversationId } : 'new', page },
+            idempotencyOf(request, 'turns'),
+          );
       const frames = followAccepted(deps, request, accepted, closed(reply));
       const wantsEvents = request.headers.accept?.includes('text/event-stream');
       return wantsEvents ? sendEvents(reply, frames) : sendLines(reply, frames, (frame) => [frame]);
     },
   );
+
+  const leadEntries = createLeadEntries(deps);
+  const leadChat = createLeadConversation(deps);
+
+  /** Takes a question in that a lead's session asks, and tells how many more it may ask where that is limited. */
+  async function acceptOfLead(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    sessionId: string,
+    message: string,
+  ) {
+    const { projectId } = request;
+    const session = await leadEntries.find(projectId, sessionId);
+    if (session.stage !== 'ready' && session.stage !== 'open')
+      throw new AppError('ASSISTANT_EMAIL_NOT_VERIFIED');
+    const accepted = await leadChat.accept(request, session, message, 'turns');
+    const left = session.leadId && (await deps.stores.leads.answersLeft(projectId, session.leadId));
+    if (typeof left === 'number') reply.header('x-messages-left', String(left));
+    return accepted;
+  }
 }

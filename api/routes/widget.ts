@@ -17,6 +17,8 @@ const config = z.object({
   siteUrl: z.string(),
   primaryLanguage: z.string(),
   suggestedQuestions: z.array(z.string()),
+  /** What a visitor agrees to before leaving their address; empty: the widget's own words. */
+  leadConsent: z.string(),
 });
 
 /** The widget's files and settings. */
@@ -66,10 +68,11 @@ export function widgetRoutes(app: App, { stores, widget }: Pick<AppDependencies,
       const { settings } = project;
       // Nothing of its own was set: the widget greets in the visitor's language.
       const welcomeMessage = settings.welcomeMessage === defaultWelcomeMessage ? '' : settings.welcomeMessage;
+      const leadConsent = settings.leads.consent?.text ?? '';
       // The key is in a header, so that no cache between here and the page may keep one project's for another.
       return reply
         .header('cache-control', 'private, max-age=60')
-        .send({ config: { ...settings, welcomeMessage } });
+        .send({ config: { ...settings, welcomeMessage, leadConsent } });
     },
   );
 }

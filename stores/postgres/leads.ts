@@ -175,6 +175,14 @@ export function createLeadStore(sql: Sql) {
       return row;
     },
 
+    /** How many more answers the lead may get; null: as many as they like. */
+    async answersLeft(projectId: string, leadId: string): Promise<number | null> {
+      const [row] = await sql<{ limit: number | null }[]>`
+        select (settings->>'assistantMessageLimit')::int as limit from projects where id = ${projectId}`;
+      const limit = row?.limit ?? null;
+      return limit === null ? null : Math.max(0, limit - (await answersOf(sql, projectId, leadId)));
+    },
+
     async notes(projectId: string, leadId: string): Promise<LeadNote[]> {
       return await sql<LeadNote[]>`
         select id, author, text, created_at from lead_notes
@@ -243,8 +251,12 @@ export async function takeLeadAnswer(
     update conversations set lead_id = ${leadId} where project_id = ${projectId} and id = ${conversationId}
       and lead_id is distinct from ${leadId}`;
   if (!lead || lead.limit === null) return true;
-  const [used] = await tx<{ count: number }[]>`
+  return (await answersOf(tx, projectId, leadId)) < lead.limit;
+}
+
+async function answersOf(query: Query, projectId: string, leadId: string): Promise<number> {
+  const [used] = await query<{ count: number }[]>`
     select count(*)::int as count from conversations c join turns t on t.conversation_id = c.id
     where c.project_id = ${projectId} and c.lead_id = ${leadId} and t.status not in ('failed', 'cancelled')`;
-  return used!.count < lead.limit;
+  return used!.count;
 }

@@ -11,6 +11,7 @@ export interface Settings {
   siteUrl: string;
   primaryLanguage: string;
   suggestedQuestions: string[];
+  leadConsent: string;
 }
 
 const dayMs = 24 * 60 * 60 * 1000;

@@ -18,7 +18,8 @@ export class ApiError extends Error {
   }
   /** Whether the same call may succeed later. */
   get isTemporary(): boolean {
-    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+    // Other limits than that of calls a minute do not end by waiting.
+    return this.status === 0 || this.status >= 500 || this.code === 'RATE_LIMIT_EXCEEDED';
   }
 }
 
@@ -26,9 +27,6 @@ export interface LeadReply {
   sessionId: string;
   stage: 'awaiting_name' | 'awaiting_email' | 'awaiting_otp' | 'ready';
   reply: string;
-  /** Seconds until another code may be sent, and messages left, where the server says so. */
-  resendAfterSeconds?: number;
-  remainingMessages?: number | null;
 }
 
 export type Api = ReturnType<typeof createApi>;
@@ -66,7 +64,14 @@ export function createApi({ apiUrl, apiKey }: { apiUrl: string; apiKey: string }
     /** Asks. The same turn again gives the same answer from its beginning, however often it is asked. */
     ask: (turn: ChatTurn, signal: AbortSignal) =>
       call('/v1/chat/turns', {
-        body: { message: turn.question, ...(turn.after ? { conversationId: turn.after } : {}) },
+        body: {
+          message: turn.question,
+          ...(turn.leadSessionId
+            ? { leadSessionId: turn.leadSessionId }
+            : turn.after
+              ? { conversationId: turn.after }
+              : {}),
+        },
         headers: { accept: 'text/event-stream', 'idempotency-key': turn.id },
         signal,
       }),
@@ -77,7 +82,9 @@ export function createApi({ apiUrl, apiKey }: { apiUrl: string; apiKey: string }
     rate: (turn: ChatTurn, rating: 'up' | 'down' | null, text?: string) =>
       call(ofTurn(turn, 'feedback'), { body: { rating, ...(text ? { text } : {}) } }),
 
-    leadStart: () => lead('chat', {}),
+    leadStart: (language: string) => lead('chat', { language }),
+    /** Where the project asks visitors only during the chat. */
+    leadAsk: (sessionId: string) => lead('chat', { sessionId, leaveContact: true }),
     leadSay: (sessionId: string, message: string) => lead('chat', { sessionId, message }),
     leadVerify: (sessionId: string, otp: string) => lead('verify-otp', { sessionId, otp }),
     leadResend: (sessionId: string) => lead('resend-otp', { sessionId }),

@@ -12,7 +12,10 @@ export interface Composer {
   setBusy(busy: boolean): void;
 }
 
-export function createComposer(texts: Texts, on: { send(text: string): void; stop(): void }): Composer {
+export function createComposer(
+  texts: Texts,
+  on: { send(text: string, formatted: boolean): void; stop(): void },
+): Composer {
   let busy = false;
   const field = h('textarea', {
     class: 'field',
@@ -24,7 +27,19 @@ export function createComposer(texts: Texts, on: { send(text: string): void; sto
     'aria-label': texts.question,
   });
   const button = h('button', { type: 'submit', class: 'send' }, icons.send(), icons.stop());
-  const node = h('form', { class: 'composer' }, field, button);
+  const format = h(
+    'button',
+    {
+      type: 'button',
+      class: 'icon format',
+      'aria-label': texts.format,
+      title: texts.format,
+      'aria-expanded': 'false',
+    },
+    icons.format(),
+  );
+  const node = h('form', { class: 'composer' }, format, field, button);
+  let toolbar: HTMLElement | undefined;
 
   function refresh(): void {
     // The placeholder's direction is the widget's, what is written has its own.
@@ -48,9 +63,19 @@ export function createComposer(texts: Texts, on: { send(text: string): void; sto
     if (text) {
       field.value = '';
       grow();
-      on.send(text);
+      on.send(text, toolbar !== undefined && !toolbar.hidden);
     } else if (busy) on.stop();
     refresh();
+  });
+  format.addEventListener('click', async () => {
+    if (toolbar) toolbar.hidden = !toolbar.hidden;
+    else {
+      const { createToolbar } = await import('./toolbar.ts');
+      toolbar ??= createToolbar(field, texts);
+      node.prepend(toolbar);
+    }
+    format.setAttribute('aria-expanded', String(!toolbar.hidden));
+    field.focus();
   });
   field.addEventListener('input', () => {
     grow();

@@ -6,11 +6,15 @@ export interface ChatTurn {
   /** Made here; also the Idempotency-Key, so that asking again is safe. */
   id: string;
   question: string;
+  /** Written with the formatting buttons, and shown as what they made. */
+  formatted: boolean;
   askedAt: number;
   /** `waiting`: not taken by the server yet. `working`: it will be answered, whatever happens to this page. */
   state: 'waiting' | 'working' | 'answered' | 'declined' | 'cancelled' | 'failed';
   /** The conversation that it was asked in; null: a new one. Fixed when it is first sent, as the body must stay the same. */
   after?: string | null;
+  /** The verified visitor's session, instead of a conversation. */
+  leadSessionId?: string;
   turnId?: string;
   conversationId?: string;
   reply: string;
@@ -43,6 +47,7 @@ interface Saved {
 export type Change =
   | { kind: 'turn'; turn: ChatTurn }
   | { kind: 'live'; id: string; offset: number; text: string }
+  | { kind: 'remove'; id: string }
   | { kind: 'clear' }
   | { kind: 'lead'; lead: Lead | undefined }
   | { kind: 'unread'; count: number };
@@ -77,6 +82,9 @@ export function createConversation(name: string, onChange: (change: Change) => v
       }
       case 'live':
         live.set(change.id, (live.get(change.id) ?? '').slice(0, change.offset) + change.text);
+        break;
+      case 'remove':
+        saved.turns = saved.turns.filter(({ id }) => id !== change.id);
         break;
       case 'clear':
         Object.assign(saved, { turns: [], conversationId: undefined, unread: 0 });
@@ -123,10 +131,11 @@ export function createConversation(name: string, onChange: (change: Change) => v
     find: (id: string) => saved.turns.find((turn) => turn.id === id),
     liveText: (id: string) => live.get(id) ?? '',
 
-    ask(question: string): ChatTurn {
+    ask(question: string, formatted: boolean): ChatTurn {
       const turn: ChatTurn = {
         id: newId(),
         question,
+        formatted,
         askedAt: Date.now(),
         state: 'waiting',
         reply: '',
@@ -149,6 +158,7 @@ export function createConversation(name: string, onChange: (change: Change) => v
     setUnread(count: number): void {
       if (count !== saved.unread) make({ kind: 'unread', count });
     },
+    remove: (id: string) => make({ kind: 'remove', id }),
     clear: () => make({ kind: 'clear' }),
     close: () => channel?.close(),
   };

@@ -110,10 +110,16 @@ export function createDriver(
         if (!(error instanceof ApiError) || error.status !== 404) throw error;
       }
     }
-    if (turn.after === undefined)
-      conversation.change(turn.id, { after: conversation.conversationId ?? null });
+    if (turn.after === undefined) {
+      const { lead, conversationId } = conversation;
+      const leadSessionId = lead?.stage === 'ready' && lead.email ? lead.sessionId : undefined;
+      conversation.change(turn.id, { after: conversationId ?? null, leadSessionId });
+    }
     conversation.reset(turn.id);
-    return await api.ask(conversation.find(turn.id) ?? turn, signal);
+    const response = await api.ask(conversation.find(turn.id) ?? turn, signal);
+    const left = response.headers.get('x-messages-left');
+    if (left && conversation.lead) conversation.setLead({ ...conversation.lead, remaining: Number(left) });
+    return response;
   }
 
   /** Takes one frame in. Returns whether it was the last. */
@@ -152,6 +158,8 @@ export function createDriver(
       conversation.change(turn.id, { after: null, turnId: undefined });
       return;
     }
+    // The visitor's session has ended, so they are asked again.
+    if (error.code === 'ASSISTANT_SESSION_NOT_FOUND') conversation.setLead(undefined);
     on.refused(error);
     end(turn.id, { state: 'failed', error: error.message });
   }

@@ -20,7 +20,7 @@ export function createLeadView(
   texts: Texts,
   api: Api,
   conversation: Conversation,
-  known: { name?: string; email?: string } | undefined,
+  known: { name?: string; email?: string; language: string; consent: string },
   on: { ready(): void; stage(stage: string): void; announce(text: string): void; skip?: () => void },
 ): LeadView {
   const node = h('section', { class: 'lead', 'aria-label': texts.leadTitle });
@@ -55,8 +55,7 @@ export function createLeadView(
       const wrong = await onSubmit().catch(explain);
       made.ariaBusy = null;
       problem.textContent = wrong ?? '';
-      const invalid = wrong && made.querySelector<HTMLInputElement>('[aria-invalid="true"], input');
-      if (invalid) invalid.focus();
+      if (wrong) made.querySelector<HTMLInputElement>('[aria-invalid="true"]')?.focus();
     });
     return made;
   }
@@ -77,11 +76,12 @@ export function createLeadView(
   function keep(reply: LeadReply, values: Partial<Lead> = {}): void {
     const before = conversation.lead;
     const lead: Lead = { ...before, ...values, sessionId: reply.sessionId, stage: reply.stage };
-    if (reply.stage === 'awaiting_otp' && (before?.stage !== 'awaiting_otp' || values.resendAt)) {
-      lead.resendAt =
-        Date.now() + (reply.resendAfterSeconds ? reply.resendAfterSeconds * 1000 : resendPauseMs);
+    if (
+      reply.stage === 'awaiting_otp' &&
+      (before?.stage !== 'awaiting_otp' || values.resendAt || values.email)
+    ) {
+      lead.resendAt = Date.now() + resendPauseMs;
     }
-    if (typeof reply.remainingMessages === 'number') lead.remaining = reply.remainingMessages;
     conversation.setLead(lead);
     on.stage(lead.stage);
   }
@@ -95,7 +95,8 @@ export function createLeadView(
       case 'ASSISTANT_OTP_NOT_FOUND':
         return texts.leadCodeExpired;
       case 'RATE_LIMIT_EXCEEDED':
-        return texts.leadBlocked;
+        // In the session's language, with how long to wait.
+        return error.message || texts.leadBlocked;
       case 'ASSISTANT_SESSION_NOT_FOUND':
       case 'ASSISTANT_OTP_NOT_PENDING':
         conversation.setLead(undefined);
@@ -120,13 +121,18 @@ export function createLeadView(
       inputmode: 'email',
       dir: 'ltr',
     });
-    name.value = lead?.name ?? known?.name ?? '';
-    email.value = lead?.email ?? known?.email ?? '';
+    name.value = lead?.name ?? known.name ?? '';
+    email.value = lead?.email ?? known.email ?? '';
     const consent = h('input', { type: 'checkbox', name: 'consent', 'aria-describedby': 'wrong' });
-    const consentLabel = h('label', { class: 'consent' }, consent, h('span', {}, texts.leadConsent));
+    const consentLabel = h(
+      'label',
+      { class: 'consent' },
+      consent,
+      h('span', { dir: 'auto' }, known.consent || texts.leadConsent),
+    );
     const skip = on.skip && h('button', { type: 'button', class: 'quiet', click: on.skip }, texts.leadSkip);
     return form(
-      texts.leadTitle,
+      on.skip ? texts.leadOffer : texts.leadTitle,
       texts.leadIntro,
       [nameLabel, emailLabel, consentLabel],
       texts.leadNext,
@@ -139,8 +145,9 @@ export function createLeadView(
         // Each answer is kept, so that a broken connection goes on where it was.
         let reply: LeadReply = conversation.lead?.sessionId
           ? { ...conversation.lead, reply: '' }
-          : await api.leadStart();
-        keep(reply);
+          : await api.leadStart(known.language);
+        if (reply.stage === 'ready') reply = await api.leadAsk(reply.sessionId);
+        if (!conversation.lead) keep(reply);
         if (reply.stage === 'awaiting_name') {
           reply = await api.leadSay(reply.sessionId, values.name);
           keep(reply, values);
@@ -148,6 +155,8 @@ export function createLeadView(
         }
         if (reply.stage === 'awaiting_email' || reply.stage === 'awaiting_otp') {
           reply = await api.leadSay(reply.sessionId, values.email);
+          // The code goes to another address now: that step is shown anew.
+          if (reply.stage === 'awaiting_otp') shown = '';
           keep(reply, values);
           if (reply.stage === 'awaiting_email') return invalid(email, reply.reply);
         }
@@ -200,6 +209,9 @@ export function createLeadView(
         on.announce(texts.leadResent);
         made.querySelector('.intro')!.textContent = texts.leadResent;
       } catch (error) {
+        const wait = error instanceof ApiError ? error.retryAfterMs : undefined;
+        if (wait && conversation.lead)
+          conversation.setLead({ ...conversation.lead, resendAt: Date.now() + wait });
         made.querySelector('.wrong')!.textContent = explain(error);
       }
       input.focus();
@@ -236,6 +248,12 @@ export function createLeadView(
       shown = step;
       if (step === 'ready') {
         clearInterval(countdown);
+        // Without a name: the project does not take contacts down.
+        if (!conversation.lead?.name) {
+          node.remove();
+          on.ready();
+          return;
+        }
         const thanks = fill(texts.leadDone, { name: conversation.lead?.name ?? '' });
         node.replaceChildren(h('p', { class: 'thanks' }, thanks));
         on.announce(thanks);

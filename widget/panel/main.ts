@@ -91,7 +91,9 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     footer,
     announcer,
   );
-  const welcome = createWelcome(texts, options.suggestions ?? settings.suggestedQuestions ?? [], ask);
+  const welcome = createWelcome(texts, options.suggestions ?? settings.suggestedQuestions ?? [], (question) =>
+    ask(question),
+  );
   const earlier = h('button', { type: 'button', class: 'quiet earlier' }, texts.earlier);
   root.prepend(panel);
 
@@ -124,7 +126,12 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     refresh();
   }
   function viewOf(turn: ChatTurn): TurnView {
-    const view = createTurnView(turn, texts, { retry, rate, announce });
+    const view = createTurnView(turn, texts, {
+      retry,
+      rate,
+      announce,
+      grown: () => visible && log.follow(newest()),
+    });
     views.set(turn.id, view);
     const live = conversation.liveText(turn.id);
     if (live) view.write(live);
@@ -149,7 +156,11 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
         break;
       case 'live':
         views.get(change.id)?.write(conversation.liveText(change.id));
-        requestAnimationFrame(() => visible && log.follow(newest()));
+        break;
+      case 'remove':
+        views.get(change.id)?.destroy();
+        views.get(change.id)?.node.remove();
+        views.delete(change.id);
         break;
       case 'clear':
         firstShown = 0;
@@ -182,16 +193,17 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     driver.kick();
   }
 
-  function ask(question: string): void {
+  function ask(question: string, formatted = false): void {
     context.emit('message', { text: question });
-    const turn = conversation.ask(question);
+    const turn = conversation.ask(question, formatted);
     announce(texts.answering);
     log.toEnd(views.get(turn.id)?.node);
     driver.kick();
   }
 
   function retry(turn: ChatTurn): void {
-    ask(turn.question);
+    conversation.remove(turn.id);
+    ask(turn.question, turn.formatted);
     composer.focus();
   }
 
@@ -205,15 +217,23 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
   // ---- Who the visitor is
 
   function makeLeadView(skip?: () => void): void {
-    leadView = createLeadView(texts, api, conversation, user, {
-      announce,
-      stage: (stage) => context.emit('lead', { stage }),
-      ready() {
-        composer.node.hidden = false;
-        if (visible) composer.focus();
+    leadView = createLeadView(
+      texts,
+      api,
+      conversation,
+      { ...user, language: context.language, consent: settings.leadConsent ?? '' },
+      {
+        announce,
+        stage: (stage) => context.emit('lead', { stage }),
+        ready() {
+          composer.node.hidden = false;
+          // Its thanks stay where they are.
+          leadView = undefined;
+          if (visible) composer.focus();
+        },
+        skip,
       },
-      skip,
-    });
+    );
     log.content.append(leadView.node);
   }
   /** Nothing can be asked until the visitor's address is confirmed. */
@@ -293,7 +313,7 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
       visualViewport?.removeEventListener('resize', fitScreen);
       visualViewport?.removeEventListener('scroll', fitScreen);
     },
-    send: ask,
+    send: (text) => ask(text),
     identify(identity: Identity | undefined) {
       user = identity;
       greet();

@@ -186,6 +186,17 @@ function table(token: Tokens.Table, options: MarkdownOptions): Spec {
 }
 
 function inline(tokens: readonly Token[], options: MarkdownOptions): Spec[] {
+  // Markdown has no underline; the formatting buttons write the one tag for it.
+  const begin = tokens.findIndex(({ raw }) => raw === '<u>');
+  const end = tokens.findIndex(({ raw }, index) => index > begin && raw === '</u>');
+  if (begin >= 0 && end > begin) {
+    const inner = tokens.slice(begin + 1, end);
+    return [
+      ...inline(tokens.slice(0, begin), options),
+      element('u', inner.map(({ raw }) => raw).join(''), inline(inner, options)),
+      ...inline(tokens.slice(end + 1), options),
+    ];
+  }
   return tokens.flatMap((generic): Spec[] => {
     const token = generic as MarkedToken;
     const { raw } = token;

@@ -9,11 +9,15 @@ import { createMarkdown } from './markdown.ts';
 
 /** After this long without a new word the visitor is told that the answer is still being worked on. */
 const patienceMs = 4000;
+/** At most so much new text goes into one picture: a whole batch at once would hold up the page. */
+const lettersPerFrame = 240;
 
 export interface TurnActions {
   retry(turn: ChatTurn): void;
   rate(turn: ChatTurn, rating: 'up' | 'down' | null, text?: string): Promise<void>;
   announce(text: string): void;
+  /** More of an answer is on the screen. */
+  grown(): void;
 }
 
 export interface TurnView {
@@ -30,25 +34,29 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
   let timer: ReturnType<typeof setTimeout> | undefined;
   let frame = 0;
   let next = '';
+  let shown = '';
 
   const text = h('div', { class: 'text' });
   const status = h('p', { class: 'status', hidden: true });
   const end = h('div', { class: 'end' });
   const answer = h('div', { class: 'answer' }, text, status, end);
-  const node = h(
-    'article',
-    { class: 'turn' },
-    h(
-      'p',
-      { class: 'question', dir: 'auto' },
-      h('span', { class: 'hidden' }, `${texts.you}: `),
-      turn.question,
-    ),
-    answer,
+  const asked = h(
+    first.formatted ? 'div' : 'p',
+    { class: first.formatted ? 'question text' : 'question', dir: 'auto' },
+    h('span', { class: 'hidden' }, `${texts.you}: `),
+    !first.formatted && first.question,
   );
-  const show = createMarkdown(text, {
+  const node = h('article', { class: 'turn' }, asked, answer);
+  const markdownOptions = {
     copyLabel: texts.copyCode,
-    copy: (code, button) => void copy(code, button, texts.copied, texts.copyCode),
+    copy: (code: string, button: HTMLElement) => void copy(code, button, texts.copied, texts.copyCode),
+  };
+  if (first.formatted) {
+    const plain = (number: number) => h('span', {}, `[${number}]`);
+    createMarkdown(asked, { ...markdownOptions, citation: plain })(first.question);
+  }
+  const show = createMarkdown(text, {
+    ...markdownOptions,
     citation(number) {
       const button = h('button', { type: 'button', class: 'cite' }, String(number));
       button.addEventListener('click', () => openSource(number - 1));
@@ -65,10 +73,25 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
   function wait(): void {
     clearTimeout(timer);
     if (turn.state === 'waiting') say(navigator.onLine ? texts.looking : texts.waiting);
-    else say(next ? undefined : texts.looking);
+    else say(shown ? undefined : texts.looking);
     timer = setTimeout(() => {
       if (isOpen(turn)) say(turn.state === 'waiting' ? texts.waiting : texts.working);
     }, patienceMs);
+  }
+
+  /** Shows a little more of what has come, once a picture: tokens can come faster than the screen shows them. */
+  function grow(): void {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      shown = next.startsWith(shown)
+        ? next.slice(0, shown.length + lettersPerFrame)
+        : next.slice(0, lettersPerFrame);
+      show(shown);
+      if (shown !== next) grow();
+      else if (!isOpen(turn)) finish();
+      if (isOpen(turn)) wait();
+      actions.grown();
+    });
   }
 
   function openSource(index: number): void {
@@ -90,8 +113,11 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
 
   function finish(): void {
     clearTimeout(timer);
+    cancelAnimationFrame(frame);
+    frame = 0;
     say(undefined);
-    show(turn.reply);
+    shown = next = turn.reply;
+    show(shown);
     nameCitations();
     node.classList.add('finished');
     end.replaceChildren(
@@ -173,22 +199,18 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
     node,
     update(changed) {
       turn = changed;
-      if (isOpen(turn)) wait();
-      else {
-        cancelAnimationFrame(frame);
-        frame = 0;
-        finish();
+      if (isOpen(turn)) {
+        wait();
+        return;
       }
+      next = turn.reply;
+      // What was streaming goes on doing so to its end; what was there before is shown at once.
+      if (shown && next.startsWith(shown) && next !== shown && !document.hidden) grow();
+      else finish();
     },
     write(whole) {
       next = whole;
-      // At most once a picture: tokens can come faster than the screen shows them.
-      frame ||= requestAnimationFrame(() => {
-        frame = 0;
-        if (!isOpen(turn)) return;
-        show(next);
-        wait();
-      });
+      grow();
     },
     trouble(trouble) {
       if (trouble && isOpen(turn)) {

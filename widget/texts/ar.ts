@@ -72,4 +72,14 @@ export const texts: Texts = {
   leadBlocked: 'محاولات كثيرة. انتظر قليلًا ثم ابدأ من جديد.',
   leadExpired: 'مضى وقت طويل، لذا علينا البدء من جديد.',
   unreachable: 'تعذر الوصول إلى الخادم. حاول مرة أخرى.',
+
+  format: 'التنسيق',
+  heading: 'عنوان',
+  bold: 'غامق',
+  italic: 'مائل',
+  underline: 'تحته خط',
+  link: 'رابط',
+  bullets: 'قائمة',
+  numbers: 'قائمة مرقمة',
+  code: 'رمز',
 };

@@ -73,4 +73,14 @@ export const texts: Texts = {
   leadBlocked: 'Zu viele Versuche. Bitte warten Sie ein wenig und beginnen Sie neu.',
   leadExpired: 'Das hat eine Weile gedauert, bitte beginnen Sie neu.',
   unreachable: 'Der Server ist nicht erreichbar. Bitte versuchen Sie es noch einmal.',
+
+  format: 'Formatierung',
+  heading: 'Überschrift',
+  bold: 'Fett',
+  italic: 'Kursiv',
+  underline: 'Unterstrichen',
+  link: 'Link',
+  bullets: 'Liste',
+  numbers: 'Nummerierte Liste',
+  code: 'Code',
 };

@@ -71,6 +71,16 @@ export const en = {
   leadBlocked: 'Too many tries. Please wait a little and start again.',
   leadExpired: 'That took a while, so we have to start again.',
   unreachable: 'The server could not be reached. Please try again.',
+
+  format: 'Formatting',
+  heading: 'Heading',
+  bold: 'Bold',
+  italic: 'Italic',
+  underline: 'Underline',
+  link: 'Link',
+  bullets: 'List',
+  numbers: 'Numbered list',
+  code: 'Code',
 };
 
 export type Texts = typeof en;

@@ -73,4 +73,14 @@ export const texts: Texts = {
   leadBlocked: 'Demasiados intentos. Espere un poco y empiece de nuevo.',
   leadExpired: 'Ha pasado un rato, hay que empezar de nuevo.',
   unreachable: 'No se pudo conectar con el servidor. Inténtelo de nuevo.',
+
+  format: 'Formato',
+  heading: 'Título',
+  bold: 'Negrita',
+  italic: 'Cursiva',
+  underline: 'Subrayado',
+  link: 'Enlace',
+  bullets: 'Lista',
+  numbers: 'Lista numerada',
+  code: 'Código',
 };

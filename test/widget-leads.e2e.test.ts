@@ -1,0 +1,141 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { newId } from '../stores/postgres/ids.ts';
+import { createApiClient } from './support/api-client.ts';
+import { launchBrowser, watchForFaults } from './support/browser.ts';
+import { keepPicture, widgetOn } from './support/chat-widget.ts';
+import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
+import { createMailbox } from './support/mailbox.ts';
+import { startSite } from './support/site.ts';
+
+// A visitor says who they are in the widget: real mails, a real workflow, a real browser.
+
+const mailbox = createMailbox(inject('servers').mailboxUrl);
+
+let environment: TestEnvironment;
+let project: TestProject;
+let site: Awaited<ReturnType<typeof startSite>>;
+let server: string;
+let browser: Browser;
+let page: Page;
+let chat: ReturnType<typeof widgetOn>;
+let faults: readonly string[];
+
+beforeAll(async () => {
+  environment = await createTestEnvironment(inject('servers'));
+  project = await environment.createProject({
+    chatbotName: 'Orrelby',
+    primaryColor: '#2f5d50',
+    assistantMessageLimit: 3,
+    leads: { mode: 'unanswered', consent: { version: '1', text: 'Orrelby may keep my name and address.' } },
+  });
+  const [, api, started, launched] = await Promise.all([
+    environment.startWorker(),
+    environment.startApi(),
+    startSite(),
+    launchBrowser(),
+  ]);
+  server = api.url;
+  site = started;
+  browser = launched;
+  const client = createApiClient(server, project.key);
+  await client.ready(await client.upload('# Prices\n\nA lamp costs 40 euros.'));
+});
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+  await environment?.close();
+});
+beforeEach(async () => {
+  page = await browser.newPage({ viewport: { width: 1000, height: 800 } });
+  chat = widgetOn(page);
+  faults = watchForFaults(page);
+});
+afterEach(async () => {
+  // A wrong code is answered with 401, which the browser reports.
+  expect(faults.filter((fault) => !/401/.test(fault))).toEqual([]);
+  await page.context().close();
+});
+
+async function visit(lead: string): Promise<void> {
+  site.serve(
+    `<!doctype html><html lang="en"><head><title>Shop</title><script src="${server}/widget.js" data-api-key="${project.widgetKey}" data-lead="${lead}" defer></script></head><body><h1>Shop</h1></body></html>`,
+  );
+  await page.goto(site.url);
+  await chat.open();
+}
+
+const wrong = () => page.locator('.wrong').textContent();
+
+test('before the first question: name, address, consent, code; then the chat, with what is left', async () => {
+  const email = `v-${newId()}@visitors.example`;
+  await visit('before');
+  expect(await chat.field.isVisible()).toBe(false);
+  await keepPicture(page, 'widget-lead');
+  const next = page.getByRole('button', { name: 'Continue' });
+  await next.click();
+  expect(await wrong()).toBe('Please enter your name.');
+  await page.getByLabel('Your name').fill('Mira Holm');
+  await page.getByLabel('E-mail address').fill('mira at home');
+  await next.click();
+  expect(await wrong()).toContain('such as name@example.com');
+  await page.getByLabel('E-mail address').fill(email);
+  await next.click();
+  expect(await wrong()).toContain('Please agree first');
+  await keepPicture(page, 'widget-lead-wrong');
+  await page.getByLabel('Orrelby may keep my name and address.').check();
+  await next.click();
+
+  const field = page.getByLabel('Code');
+  await field.waitFor();
+  expect(await field.getAttribute('autocomplete')).toBe('one-time-code');
+  const code = await mailbox.code(email);
+  await field.fill(code === '123456' ? '654321' : '123456');
+  await page.locator('.wrong').getByText('That code is not right').waitFor();
+  await keepPicture(page, 'widget-lead-code');
+  expect(await page.getByText(/New code in \d+ s/).count()).toBe(1);
+
+  // A reload comes back to the same step.
+  await page.reload();
+  await chat.open();
+  // As pasted from the mail, with a space in the middle; six digits need no button.
+  await page.getByLabel('Code').fill(`${code.slice(0, 3)} ${code.slice(3)}`);
+  await page.locator('.thanks').getByText('Thank you, Mira Holm.').waitFor();
+  await chat.ask('What does a lamp cost?');
+  expect(await chat.answer()).toContain('40 euros');
+  await page.getByText('2 messages left').waitFor();
+  await keepPicture(page, 'widget-lead-ready');
+  const [row] = await environment.sql`select l.email, count(*)::int as turns from leads l
+    join conversations c on c.lead_id = l.id join turns t on t.conversation_id = c.id group by 1`;
+  expect(row).toEqual({ email, turns: 1 });
+});
+
+test('offered when a question could not be answered, and declined with a click', async () => {
+  await visit('unanswered');
+  await chat.ask('Who painted the ceiling of the Sistine Chapel?');
+  expect(await chat.answer()).toContain("I don't know");
+  await page.getByText('Would you like us to get back to you?').waitFor();
+  await keepPicture(page, 'widget-lead-offer');
+  await page.getByRole('button', { name: 'Leave my details' }).click();
+  await page.getByLabel('Your name').waitFor();
+  await page.getByRole('button', { name: 'Not now' }).click();
+  expect(await page.locator('.lead').count()).toBe(0);
+  expect(await chat.field.isVisible()).toBe(true);
+});
+
+test('the address can be changed while the code is awaited', async () => {
+  const [first, second] = [`a-${newId()}@visitors.example`, `b-${newId()}@visitors.example`];
+  await visit('before');
+  await page.getByLabel('Your name').fill('Ada Brandt');
+  await page.getByLabel('E-mail address').fill(first);
+  await page.getByRole('checkbox').check();
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText(first).waitFor();
+  await page.getByRole('button', { name: 'Change the address' }).click();
+  await page.getByLabel('E-mail address').fill(second);
+  await page.getByRole('checkbox').check();
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText(second).waitFor();
+  await page.getByLabel('Code').fill(await mailbox.code(second));
+  await page.locator('.thanks').waitFor();
+});
