@@ -10,6 +10,7 @@ import { createChatActivities } from './chat/turn.ts';
 import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
+import { createEvaluationActivities } from './evaluations/evaluate.ts';
 import { createMailActivities } from './mails/send.ts';
 import { createProjectDeletionActivities } from './projects/delete.ts';
 import { createWebhookActivities } from './webhooks/send.ts';
@@ -39,6 +40,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createIngestionActivities({ ...deps, parser: createParser() }),
     ...createVersionActivities(deps),
     ...createDeletionActivities(deps),
+    ...createEvaluationActivities(deps),
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),
     ...createWebhookActivities(deps),

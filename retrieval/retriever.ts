@@ -20,18 +20,20 @@ export function createRetriever(deps: {
   chunks: Pick<ChunkStore, 'published'>;
 }) {
   return {
-    /** The best `limit` passages of the project's published documents, best first. */
+    /** The best `limit` passages of the project's published documents, or of some of them, best first. */
     async search(
       projectId: string,
-      query: { text: string; limit: number; signal?: AbortSignal },
+      query: { text: string; limit: number; documentIds?: readonly string[]; signal?: AbortSignal },
     ): Promise<RankedPassage[]> {
       const { signal } = query;
+      if (query.documentIds?.length === 0) return [];
       const [vector] = await deps.embeddings.embed([query.text], {
         purpose: 'query',
         ...(signal ? { signal } : {}),
       });
       for (const size of candidateSizes) {
-        const legs = await deps.index.search({ projectId, text: query.text, vector: vector!, size }, signal);
+        const { text, documentIds } = query;
+        const legs = await deps.index.search({ projectId, text, documentIds, vector: vector!, size }, signal);
         const passages = await deps.chunks.published(projectId, [
           ...new Set([...legs.bm25.keys(), ...legs.dense.keys()]),
         ]);

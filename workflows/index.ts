@@ -3,5 +3,7 @@ export { chatTurn } from './chat-turn.ts';
 export { deleteDocument } from './delete-document.ts';
 export { deleteProject } from './delete-project.ts';
 export { deliverWebhook } from './deliver-webhook.ts';
+export { evaluateRetrieval } from './evaluate-retrieval.ts';
 export { ingestDocument } from './ingest-document.ts';
 export { sendMail } from './send-mail.ts';
+export { updateChunks } from './update-chunks.ts';

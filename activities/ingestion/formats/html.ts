@@ -17,6 +17,7 @@ const unseen = [
   'iframe',
   'object',
   'head',
+  'title',
   'svg',
   'button',
 ] as const;
