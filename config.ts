@@ -144,6 +144,10 @@ const environment = z.object({
   WORKER_QUEUES: list.pipe(z.array(z.enum(['chat', 'ingestion'])).min(1)).default(['chat', 'ingestion']),
   /** Threads that run the bundled embedding model, in each process that embeds. */
   EMBEDDING_THREADS: z.coerce.number().int().positive().default(Math.min(2, availableParallelism())),
+  /** Where `frontdesk ingest` finds the API, and a project's key for it. */
+  FRONTDESK_API_URL: z.url().optional(),
+  FRONTDESK_API_KEY: z.string().optional(),
+
   /** Downloads, local servers' data and demo.json. */
   FRONTDESK_HOME: z
     .string()

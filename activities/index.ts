@@ -11,6 +11,7 @@ import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
 import { createLeadActivities } from './leads/verification.ts';
+import { createEvaluationActivities } from './evaluations/evaluate.ts';
 import { createMailActivities } from './mails/send.ts';
 import { createProjectDeletionActivities } from './projects/delete.ts';
 import { createQuestionActivities } from './questions/answer.ts';
@@ -44,6 +45,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createVersionActivities(deps),
     ...createDeletionActivities(deps),
     ...createLeadActivities(deps),
+    ...createEvaluationActivities(deps),
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),
     ...createWebhookActivities(deps),

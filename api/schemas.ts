@@ -7,6 +7,7 @@ export const source = z.object({
   documentId: z.string(),
   title: z.string(),
   heading: z.string().describe('The headings above the quote, joined with " › ".'),
+  page: z.int().optional().describe('From 1; absent where the document has no pages.'),
   quote: z.string().describe('Stands verbatim in the document.'),
   score: z.number().describe('0 to 1.'),
 });

@@ -38,7 +38,8 @@ export function sendEvents(reply: FastifyReply, frames: AsyncIterable<Frame>) {
   return send(reply, 'text/event-stream; charset=utf-8', events());
 }
 
-function send(reply: FastifyReply, contentType: string, parts: AsyncIterable<string>) {
+/** Sends text as it comes, past proxies that would hold it back. */
+export function send(reply: FastifyReply, contentType: string, parts: AsyncIterable<string>) {
   return reply
     .header('content-type', contentType)
     .header('cache-control', 'no-store')

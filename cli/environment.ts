@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Config, readConfig } from '../config.ts';
 import { runningEnvironmentFile } from '../infra/local/environment-file.ts';
 
@@ -11,4 +12,16 @@ export function loadConfig(): Config {
   const running = runningEnvironmentFile(readConfig().FRONTDESK_HOME);
   if (running) process.loadEnvFile(running);
   return readConfig();
+}
+
+/** Where the API is and the key to call it with. Throws where neither the environment nor an `npm start` says so. */
+export function apiAccess(config: Config): { apiUrl: string; apiKey: string } {
+  const demo = join(config.FRONTDESK_HOME, 'demo.json');
+  const local: Partial<Record<'apiUrl' | 'apiKey', string>> = existsSync(demo)
+    ? JSON.parse(readFileSync(demo, 'utf8'))
+    : {};
+  const apiUrl = config.FRONTDESK_API_URL ?? local.apiUrl;
+  const apiKey = config.FRONTDESK_API_KEY ?? local.apiKey;
+  if (apiUrl && apiKey) return { apiUrl, apiKey };
+  throw new Error(`${apiUrl ? 'FRONTDESK_API_KEY' : 'FRONTDESK_API_URL'} is not set.`);
 }

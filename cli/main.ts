@@ -10,8 +10,9 @@ import { createDiagnosticsStore, type DiagnosticsStore } from '../stores/postgre
 import { secretSources } from '../stores/postgres/secrets.ts';
 import { importKey, setPlatformAdmin } from './accounts.ts';
 import { diagnose, line } from './doctor.ts';
-import { loadConfig } from './environment.ts';
+import { apiAccess, loadConfig } from './environment.ts';
 import { count, fail, type Finding, reasonOf } from './finding.ts';
+import { ingest } from './ingest.ts';
 import { progressLine } from './progress.ts';
 import { rebuildIndex } from './rebuild-index.ts';
 import { rotateEncryption } from './rotate-encryption.ts';
@@ -21,6 +22,11 @@ const usage = `frontdesk <command>
   doctor          Looks at the configuration, every server, the queues and the index; ends with 1 if something is wrong.
     --json        Prints the findings as JSON.
     --deep        Compares every chunk's id with the index, however many there are.
+
+  ingest PATH|URL…
+                  Takes files, folders and addresses in and waits until they are ready. When it was interrupted, run it
+                  again: it goes on where it stopped. The API and a project's key come from FRONTDESK_API_URL and
+                  FRONTDESK_API_KEY, or from the \`npm start\` that runs from this folder.
 
   rebuild-index   Makes Elasticsearch hold what PostgreSQL says it should, without asking an embedding provider again:
                   writes chunks that are missing and removes those of no published document. Workers may run. When it
@@ -58,6 +64,7 @@ const [command, ...given] = positionals;
 
 if (values.help) console.log(usage);
 else if (command === 'doctor') await doctor(...argumentsOf([]));
+else if (command === 'ingest') await ingestSources(given);
 else if (command === 'rebuild-index') await rebuild(...argumentsOf([]));
 else if (command === 'admin') await admin(...argumentsOf(['the address of a user']));
 else if (command === 'import-key') await importProjectKey(...argumentsOf(["the project's id"]));
@@ -104,6 +111,23 @@ async function doctor(): Promise<void> {
   }
   console.log(values.json ? JSON.stringify(findings, null, 2) : findings.map(line).join('\n'));
   if (findings.some(({ severity }) => severity === 'fail')) process.exitCode = 1;
+}
+
+async function ingestSources(sources: readonly string[]): Promise<void> {
+  if (sources.length === 0) misused('Name the files, folders or addresses to take in.');
+  const { apiUrl, apiKey } = read(() => apiAccess(loadConfig()));
+  const progress = progressLine(process.stderr, Date.now, 'documents');
+  try {
+    const { ready, failed } = await ingest({ apiUrl, apiKey, sources, onProgress: progress.show });
+    progress.finish();
+    for (const { source, reason } of failed) console.error(`${source}: ${reason}`);
+    console.log(`${count(ready, 'document')} ready, ${failed.length} failed.`);
+    if (failed.length > 0) process.exitCode = 1;
+  } catch (error) {
+    progress.finish();
+    console.error(`${reasonOf(error)}\nWhat was taken in stays: run the command again to go on.`);
+    process.exitCode = 1;
+  }
 }
 
 async function rebuild(): Promise<void> {

@@ -7,6 +7,7 @@ const every = { terminal: 100, log: 5_000 };
 export function progressLine(
   out: Pick<NodeJS.WriteStream, 'write' | 'isTTY'>,
   now: () => number,
+  what = 'chunks',
 ): { show: (progress: Progress) => void; finish: () => void } {
   const began = now();
   const pause = out.isTTY ? every.terminal : every.log;
@@ -15,7 +16,7 @@ export function progressLine(
   const write = ({ done, total }: Progress) => {
     const rate = Math.round((done / Math.max(1, now() - began)) * 1000);
     const percent = total === 0 ? 100 : Math.min(100, Math.floor((done / total) * 100));
-    const text = `${done.toLocaleString('en')} of ${total.toLocaleString('en')} chunks (${percent} %), ${rate.toLocaleString('en')} a second`;
+    const text = `${done.toLocaleString('en')} of ${total.toLocaleString('en')} ${what} (${percent} %), ${rate.toLocaleString('en')} a second`;
     out.write(out.isTTY ? `\r${bar(percent)} ${text}\u001b[K` : `${text}\n`);
   };
   return {

@@ -30,11 +30,16 @@ function* words(source: string, { start, end }: Span, maximum: number): Generato
 /**
  * Chunks of at most `maxCharacters` UTF-16 units (16 at least), near `targetCharacters` where the text allows it.
  * A chunk lies within one section. Headings are in `headingPath` and not in the text, except where a section has
- * nothing else. Text without words gives no chunk.
+ * nothing else. Text without words gives no chunk. No chunk goes over a break: an offset in ascending order, as where a
+ * page begins.
  */
 export function chunkText(
   source: string,
-  { maxCharacters: maximum = defaultMaximum, targetCharacters = defaultTarget } = {},
+  {
+    maxCharacters: maximum = defaultMaximum,
+    targetCharacters = defaultTarget,
+    breaks = [],
+  }: { maxCharacters?: number; targetCharacters?: number; breaks?: readonly number[] } = {},
 ): Chunk[] {
   if (!(maximum >= 16)) throw new RangeError(`maxCharacters must be at least 16, not ${maximum}.`);
   const target = Math.min(targetCharacters, maximum);
@@ -80,7 +85,12 @@ export function chunkText(
     heading = undefined;
   }
 
+  let nextBreak = 0;
   for (const block of blocks(source)) {
+    if (nextBreak < breaks.length && breaks[nextBreak]! <= block.start) {
+      flush();
+      while (nextBreak < breaks.length && breaks[nextBreak]! <= block.start) nextBreak += 1;
+    }
     if (block.kind === 'heading') {
       endSection(block.level);
       path = path.filter(({ level }) => level < block.level);

@@ -16,6 +16,16 @@ export interface IngestDocumentInput {
   run: number;
 }
 
+export interface UpdateChunksInput extends IngestDocumentInput {
+  /** Counts the edits of a document's chunks. */
+  edit: number;
+}
+
+export interface EvaluateRetrievalInput {
+  projectId: string;
+  evaluationId: string;
+}
+
 export interface DeleteDocumentInput {
   projectId: string;
   documentId: string;
@@ -51,6 +61,8 @@ export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
   deleteDocument: DeleteDocumentInput;
+  updateChunks: UpdateChunksInput;
+  evaluateRetrieval: EvaluateRetrievalInput;
   sendMail: SendMailInput;
   deleteProject: DeleteProjectInput;
   deliverWebhook: DeliverWebhookInput;
@@ -77,6 +89,8 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   chatTurn: 'chat',
   ingestDocument: 'ingestion',
   deleteDocument: 'ingestion',
+  updateChunks: 'ingestion',
+  evaluateRetrieval: 'ingestion',
   sendMail: 'chat',
   deleteProject: 'ingestion',
   deliverWebhook: 'ingestion',
@@ -103,6 +117,20 @@ export const chatTurnDispatch = (input: ChatTurnInput): Dispatch => ({
 export const ingestDocumentDispatch = (input: IngestDocumentInput): Dispatch => ({
   workflowType: 'ingestDocument',
   workflowId: ingestWorkflowId(input.documentId, input.version, input.run),
+  projectId: input.projectId,
+  input,
+});
+
+export const updateChunksDispatch = (input: UpdateChunksInput): Dispatch => ({
+  workflowType: 'updateChunks',
+  workflowId: `chunks/${input.documentId}/e${input.edit}`,
+  projectId: input.projectId,
+  input,
+});
+
+export const evaluateRetrievalDispatch = (input: EvaluateRetrievalInput): Dispatch => ({
+  workflowType: 'evaluateRetrieval',
+  workflowId: `evaluate/${input.evaluationId}`,
   projectId: input.projectId,
   input,
 });

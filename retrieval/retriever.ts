@@ -21,7 +21,7 @@ export function createRetriever(deps: {
 }) {
   return {
     /**
-     * The best `limit` passages of the project's published documents, best first; `explained` is told why. `space` is the
+     * The best `limit` passages of the project's published documents, or of some of them, best first; `explained` is told why. `space` is the
      * project's own, for callers who know it already.
      */
     async search(
@@ -31,19 +31,22 @@ export function createRetriever(deps: {
         /** Whether the text is not what was asked, but made of it. */
         rewritten?: boolean;
         limit: number;
+        documentIds?: readonly string[];
         signal?: AbortSignal;
         space?: Space;
         explained?: (explanation: RetrievalExplanation) => void;
       },
     ): Promise<RankedPassage[]> {
       const { signal } = query;
+      if (query.documentIds?.length === 0) return [];
       const { embeddings, index } = query.space ?? (await deps.spaces.ofProject(projectId));
       const [vector] = await embeddings.embed([query.text], {
         purpose: 'query',
         ...(signal ? { signal } : {}),
       });
       for (const size of candidateSizes) {
-        const legs = await index.search({ projectId, text: query.text, vector: vector!, size }, signal);
+        const { text, documentIds } = query;
+        const legs = await index.search({ projectId, text, documentIds, vector: vector!, size }, signal);
         const passages = await deps.chunks.published(projectId, [
           ...new Set([...legs.bm25.keys(), ...legs.dense.keys()]),
         ]);

@@ -55,6 +55,13 @@ export function createDispatcher(deps: {
       void start(dispatch);
     },
 
+    /** Starts many one after the other, without waiting. After one that fails the rest is left to the sweeps. */
+    startAllSoon(dispatches: readonly Dispatch[]): void {
+      void (async () => {
+        for (const dispatch of dispatches) if (!(await start(dispatch))) return;
+      })();
+    },
+
     /**
      * Tells a running ingestion something. One whose start is only written down is started first. False where it has
      * ended already. Throws SERVICE_UNAVAILABLE while Temporal does not answer; then nothing was told.
@@ -157,6 +164,10 @@ const summaryOf = (dispatch: Dispatch): string => {
       return `ingest version ${dispatch.input.version} of a document`;
     case 'deleteDocument':
       return 'remove a deleted document';
+    case 'updateChunks':
+      return 'index edited chunks of a document';
+    case 'evaluateRetrieval':
+      return 'ask the test questions';
     case 'sendMail':
       return 'send a mail';
     case 'deleteProject':

@@ -1,8 +1,8 @@
-import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { ContentHints, ParsedContent } from '../activities/ingestion/formats/parsed.ts';
 import { createParser } from '../activities/ingestion/parser.ts';
 import { docx, paragraph, pdf, wordTable, xlsx, zip } from './support/documents.ts';
+import { entityBomb, externalEntity, pdfBomb, zipBomb } from './support/hostile.ts';
 
 const parser = createParser();
 const unknown: ContentHints = { mimeType: 'application/octet-stream', filename: null };
@@ -138,38 +138,6 @@ describe('reads', () => {
   });
 });
 
-const bomb = () => {
-  const zeros = new Uint8Array(64 * 1024 * 1024);
-  return zip({
-    '[Content_Types].xml':
-      '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Override PartName="/word/document.xml" ContentType="application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"/></Types>',
-    'word/document.xml': zeros,
-    'word/a.xml': zeros,
-    'word/b.xml': zeros,
-    'word/c.xml': zeros,
-  });
-};
-const external = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd"><!ENTITY f "entity">]>';
-const laughs = `<!DOCTYPE x [<!ENTITY a "ha">${'abcdefghi'
-  .split('')
-  .slice(1)
-  .map((name, n) => `<!ENTITY ${name} "${`&${'abcdefghi'[n]};`.repeat(10)}">`)
-  .join('')}]>`;
-
-/** A PDF whose page is 2 GB of spaces, packed twice. */
-const pdfBomb = () => {
-  const packed = deflateSync(deflateSync(Buffer.alloc(512 * 1024 * 1024, ' '), { level: 1 }));
-  const start =
-    '%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 obj\n<< /Type /Pages /Kids [3 0 R] /Count 1 >>\nendobj\n' +
-    '3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents [4 0 R 4 0 R 4 0 R 4 0 R] >>\nendobj\n' +
-    `4 0 obj\n<< /Filter [/FlateDecode /FlateDecode] /Length ${packed.length} >>\nstream\n`;
-  return Buffer.concat([
-    Buffer.from(start, 'latin1'),
-    packed,
-    Buffer.from('\nendstream\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF'),
-  ]);
-};
-
 describe('refuses with a reason', () => {
   test.each<[string, () => Uint8Array | string, Partial<ContentHints>, string, RegExp]>([
     ['an empty file', () => '', {}, 'DOCUMENT_EMPTY', /empty/],
@@ -230,7 +198,7 @@ describe('refuses with a reason', () => {
       'DOCUMENT_UNSUPPORTED',
       /old Office/,
     ],
-    ['a zip bomb', bomb, {}, 'DOCUMENT_TOO_COMPLEX', /200 MB/],
+    ['a zip bomb', zipBomb, {}, 'DOCUMENT_TOO_COMPLEX', /200 MB/],
     [
       'HTML nested 200,000 deep',
       () => `<html>${'<div>'.repeat(200_000)}x`,
@@ -269,8 +237,8 @@ describe('survives', () => {
 
   test('external entities: nothing is fetched, no file is read', async () => {
     for (const content of [
-      docx(paragraph('A &e; B'), { doctype: external }),
-      xlsx([['A &e; B']], { doctype: external }),
+      docx(paragraph('A &e; B'), { doctype: externalEntity }),
+      xlsx([['A &e; B']], { doctype: externalEntity }),
     ]) {
       const found = await text(content).catch((error) => error.message);
       expect(found).not.toContain('root:');
@@ -278,7 +246,9 @@ describe('survives', () => {
   });
 
   test('entities that multiply', { timeout: 150_000 }, async () => {
-    const found = await text(docx(paragraph('A &i; B'), { doctype: laughs })).catch((error) => error.message);
+    const found = await text(docx(paragraph('A &i; B'), { doctype: entityBomb })).catch(
+      (error) => error.message,
+    );
     expect(found.length).toBeLessThan(10_000);
   });
 

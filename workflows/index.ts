@@ -5,6 +5,8 @@ export { chatTurn } from './chat-turn.ts';
 export { deleteDocument } from './delete-document.ts';
 export { deleteProject } from './delete-project.ts';
 export { deliverWebhook } from './deliver-webhook.ts';
+export { evaluateRetrieval } from './evaluate-retrieval.ts';
 export { ingestDocument } from './ingest-document.ts';
 export { leadVerification } from './lead-verification.ts';
 export { sendMail } from './send-mail.ts';
+export { updateChunks } from './update-chunks.ts';

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { chunkText } from '../../domain/chunking.ts';
 
-parentPort!.postMessage(chunkText(workerData as string));
+const { text, breaks } = workerData as { text: string; breaks: readonly number[] };
+parentPort!.postMessage(chunkText(text, { breaks }));

@@ -8,10 +8,16 @@ const inThreadFrom = 200_000;
  * chunkText, in a thread of its own for a long text: 50 MB take seconds, in which this process would neither answer
  * visitors nor send heartbeats. Rejects with the signal's reason when it is aborted.
  */
-export async function chunkLongText(text: string, signal: AbortSignal): Promise<Chunk[]> {
-  if (text.length < inThreadFrom) return chunkText(text);
+export async function chunkLongText(
+  text: string,
+  breaks: readonly number[],
+  signal: AbortSignal,
+): Promise<Chunk[]> {
+  if (text.length < inThreadFrom) return chunkText(text, { breaks });
   signal.throwIfAborted();
-  const thread = new Worker(new URL('./chunker-thread.ts', import.meta.url), { workerData: text });
+  const thread = new Worker(new URL('./chunker-thread.ts', import.meta.url), {
+    workerData: { text, breaks },
+  });
   try {
     return await new Promise<Chunk[]>((resolve, reject) => {
       thread.once('message', resolve);

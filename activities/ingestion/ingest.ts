@@ -44,7 +44,7 @@ export function createIngestionActivities({ stores, spaces, dispatcher, parser }
         const { title, textHash, pageStarts } = await versionOf({ stores }, input);
         await stores.documents.progress(projectId, documentId, version, { step: 'chunking' });
         const text = (await stores.blobs.get(projectId, textHash!)).toString();
-        const chunks = (await chunkLongText(text, signal)).map((chunk) => ({
+        const chunks = (await chunkLongText(text, pageStarts ?? [], signal)).map((chunk) => ({
           ...chunk,
           page: pageAt(pageStarts, chunk.startOffset),
           embeddingText: embeddingText(title, chunk),
@@ -103,8 +103,8 @@ export function createIngestionActivities({ stores, spaces, dispatcher, parser }
       });
     },
 
-    /** Writes the version's chunks under their own ids and returns once searches can find them. */
-    async indexChunks(input: IngestDocumentInput): Promise<void> {
+    /** Writes the version's chunks, or its edited ones, under their own ids; returns once searches can find them. */
+    async indexChunks(input: IngestDocumentInput, only: 'all' | 'edited' = 'all'): Promise<void> {
       const { projectId, documentId, version } = input;
       await step(input, async (signal, report) => {
         await stores.documents.progress(projectId, documentId, version, { step: 'indexing', doneChunks: 0 });
@@ -118,6 +118,7 @@ export function createIngestionActivities({ stores, spaces, dispatcher, parser }
           const found = await stores.chunks.withEmbedding(projectId, documentId, version, embeddings.model, {
             afterOrdinal,
             limit: indexingPage + 1,
+            only,
           });
           const page = found.slice(0, indexingPage).map((chunk) => ({ ...chunk, documentId }));
           const visible = found.length <= indexingPage;

@@ -4,6 +4,7 @@ import { type IngestionOrder, isUnfinished } from '../../domain/ingestion.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import { z } from 'zod';
 import type { App, AppDependencies } from '../app.ts';
+import { eventsOf, sendDocumentEvents } from '../document-events.ts';
 import { documentParams, oneDocument, shown } from './documents.ts';
 
 const projectParams = z.object({ projectId: z.string(), documentId: z.string() });
@@ -19,6 +20,25 @@ export function ingestionRoutes(app: App, deps: AppDependencies): void {
     params: documentParams,
     response: { 202: oneDocument },
   });
+
+  app.get(
+    '/documents/:documentId/events',
+    {
+      config: { ...config, role: 'viewer' },
+      schema: {
+        summary: 'Follows a document live, until it has ended',
+        description: 'Server-sent events named `document`; each has the whole document, as GET gives it.',
+        tags: ['Documents'],
+        params: documentParams,
+        response: { 200: eventsOf(oneDocument) },
+      },
+    },
+    async (request, reply) => {
+      const { projectId, params } = request;
+      const first = await shown(deps, projectId, params.documentId);
+      return sendDocumentEvents(deps, reply, { projectId, first });
+    },
+  );
 
   const reindex = async (projectId: string, documentId: string) => {
     const version = isUuid(documentId) ? await stores.documents.reindex(projectId, documentId) : undefined;

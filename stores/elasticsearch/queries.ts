@@ -9,14 +9,20 @@ export interface ChunkQuery {
   vector: Float32Array;
   /** Candidates of each leg. */
   size: number;
+  /** Only chunks of these documents; at most what Elasticsearch takes in one clause (65,536). */
+  documentIds?: readonly string[] | undefined;
 }
 
 /** Longer questions are cut for BM25: every word is a clause, and the words of a long text rank nothing. */
 const maxQueryLength = 1_000;
 
-const filterOf = (projectId: string): estypes.QueryDslQueryContainer[] => [
+const filterOf = ({
+  projectId,
+  documentIds,
+}: Pick<ChunkQuery, 'projectId' | 'documentIds'>): estypes.QueryDslQueryContainer[] => [
   { term: { project_id: projectId } },
   { term: { live: true } },
+  ...(documentIds ? [{ terms: { document_id: [...documentIds] } }] : []),
 ];
 
 const idsOnly: estypes.SearchSearchRequestBody = {
@@ -27,6 +33,7 @@ const idsOnly: estypes.SearchSearchRequestBody = {
 
 export function bm25Query({
   projectId,
+  documentIds,
   text,
   size,
 }: Omit<ChunkQuery, 'vector'>): estypes.SearchSearchRequestBody {
@@ -35,7 +42,7 @@ export function bm25Query({
     size,
     query: {
       bool: {
-        filter: filterOf(projectId),
+        filter: filterOf({ projectId, documentIds }),
         must: {
           multi_match: {
             query: text.slice(0, maxQueryLength),
@@ -51,6 +58,7 @@ export function bm25Query({
 
 export function denseQuery({
   projectId,
+  documentIds,
   vector,
   size,
 }: Omit<ChunkQuery, 'text'>): estypes.SearchSearchRequestBody {
@@ -62,7 +70,7 @@ export function denseQuery({
       query_vector: Array.from(vector),
       k: size,
       num_candidates: Math.min(10_000, Math.ceil(size * 1.5)),
-      filter: filterOf(projectId),
+      filter: filterOf({ projectId, documentIds }),
     },
   };
 }

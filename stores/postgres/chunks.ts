@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Chunk } from '../../domain/chunking.ts';
+import { type Chunk, embeddingText } from '../../domain/chunking.ts';
+import { type Dispatch, updateChunksDispatch } from '../../domain/flows.ts';
 import type { Passage } from '../../providers/generation.ts';
 import type { Sql } from './client.ts';
+import { insertDispatch } from './dispatches.ts';
 import { fromBytes } from './embeddings.ts';
 import { chunkId } from './ids.ts';
 
@@ -21,6 +23,21 @@ export interface ChunkToIndex {
   headingPath: string[];
   text: string;
   vector: Float32Array;
+}
+
+/** A chunk as those who look after documents see it. */
+export interface ChunkRecord {
+  id: string;
+  version: number;
+  ordinal: number;
+  headingPath: string[];
+  text: string;
+  page: number | null;
+  startOffset: number;
+  endOffset: number;
+  enabled: boolean;
+  /** Its text is not the document's any more. */
+  edited: boolean;
 }
 
 /** Rows per statement: far below PostgreSQL's 65,535 parameters. */
@@ -98,7 +115,7 @@ export function createChunkStore(sql: Sql) {
       documentId: string,
       version: number,
       model: string,
-      page: { afterOrdinal: number; limit: number },
+      page: { afterOrdinal: number; limit: number; only: 'all' | 'edited' },
     ): Promise<ChunkToIndex[]> {
       const rows = await sql<(Omit<ChunkToIndex, 'vector'> & { vector: Uint8Array | null })[]>`
         select c.id, c.ordinal, c.heading_path, c.text, v.title, e.vector
@@ -106,11 +123,71 @@ export function createChunkStore(sql: Sql) {
         left join embeddings e
           on e.project_id = c.project_id and e.model = ${model} and e.hash = c.embedding_hash
         where c.project_id = ${projectId} and c.document_id = ${documentId} and c.version = ${version}
-          and c.ordinal > ${page.afterOrdinal}
+          and c.ordinal > ${page.afterOrdinal} ${page.only === 'edited' ? sql`and c.source_hash is not null` : sql``}
         order by c.ordinal limit ${page.limit}`;
       return rows.map((row) => {
         if (!row.vector) throw new Error(`chunk ${row.id} has no ${model} embedding`);
         return { ...row, vector: fromBytes(row.vector) };
+      });
+    },
+
+    /** The chunks of the version that answers, or of the latest while none does, in order. */
+    async list(
+      projectId: string,
+      documentId: string,
+      page: { after: number; limit: number },
+    ): Promise<ChunkRecord[]> {
+      return await sql<ChunkRecord[]>`
+        select c.id, c.version, c.ordinal, c.heading_path, c.text, c.page, c.start_offset, c.end_offset, c.enabled,
+          c.source_hash is not null as edited
+        from documents d
+        join chunks c on c.document_id = d.id and c.version = coalesce(d.current_version, d.latest_version)
+        where d.project_id = ${projectId} and d.id = ${documentId} and d.deleted_at is null
+          and c.ordinal > ${page.after}
+        order by c.ordinal limit ${page.limit}`;
+    },
+
+    /**
+     * Edits a chunk of the version that answers, or switches it on or off. The new text is shown at once; the dispatch
+     * is of the flow that makes it findable. Undefined where there is no such chunk.
+     */
+    async change(
+      projectId: string,
+      documentId: string,
+      chunkId: string,
+      changes: { text?: string | undefined; enabled?: boolean | undefined },
+    ): Promise<{ chunk: ChunkRecord; dispatch: Dispatch | undefined } | undefined> {
+      return await sql.begin(async (tx) => {
+        const [found] = await tx<{ version: number; title: string; headingPath: string[]; text: string }[]>`
+          select c.version, v.title, c.heading_path, c.text from documents d
+          join chunks c on c.document_id = d.id and c.version = d.current_version
+          join document_versions v on v.document_id = d.id and v.version = c.version
+          where d.project_id = ${projectId} and d.id = ${documentId} and d.deleted_at is null and c.id = ${chunkId}
+          for update of d, c`;
+        if (!found) return undefined;
+        const { version, title, headingPath } = found;
+        const text = changes.text ?? found.text;
+        const edited = text !== found.text;
+        const hash = embeddingHash(embeddingText(title, { headingPath, text }));
+        const [chunk] = await tx<ChunkRecord[]>`
+          update chunks set enabled = coalesce(${changes.enabled ?? null}, enabled), text = ${text},
+            source_hash = case when ${edited} then coalesce(source_hash, embedding_hash) else source_hash end,
+            embedding_hash = case when ${edited} then ${hash} else embedding_hash end
+          where project_id = ${projectId} and id = ${chunkId}
+          returning id, version, ordinal, heading_path, text, page, start_offset, end_offset, enabled,
+            source_hash is not null as edited`;
+        if (!edited) return { chunk: chunk!, dispatch: undefined };
+        const [counted] = await tx<{ edit: number }[]>`
+          update documents set edits = edits + 1, updated_at = now() where id = ${documentId} returning edits as edit`;
+        const dispatch = updateChunksDispatch({
+          projectId,
+          documentId,
+          version,
+          run: 1,
+          edit: counted!.edit,
+        });
+        await insertDispatch(tx, dispatch);
+        return { chunk: chunk!, dispatch };
       });
     },
 

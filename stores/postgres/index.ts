@@ -12,6 +12,7 @@ import { createDocumentStore } from './documents.ts';
 import { createDocumentVersionStore } from './document-versions.ts';
 import { createEmbeddingStore } from './embeddings.ts';
 import { createExplanationStore } from './explanations.ts';
+import { createEvaluationStore } from './evaluations.ts';
 import { createFeedbackStore } from './feedback.ts';
 import { createFrameStore } from './frames.ts';
 import { createKeyStore } from './keys.ts';
@@ -55,6 +56,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     documents: { ...createDocumentStore(sql), ...createDocumentVersionStore(sql) },
     chunks: createChunkStore(sql),
     embeddings: createEmbeddingStore(sql),
+    evaluations: createEvaluationStore(sql),
     blobs: createBlobStore(sql),
     conversations: createConversationStore(sql),
     turns: createTurnStore(sql),

@@ -20,6 +20,12 @@ await onFreshServers('histories', async (environment) => {
 
   async function save(name: string, workflowId: string): Promise<void> {
     const handle = environment.temporal.workflow.getHandle(workflowId);
+    await eventually(async () =>
+      handle.describe().then(
+        () => true,
+        () => undefined,
+      ),
+    );
     await handle.result().catch(() => {});
     const file = new URL(`${name}.json`, folder);
     if (
@@ -47,6 +53,17 @@ await onFreshServers('histories', async (environment) => {
   });
   await api.ready(ready);
   await save('ingest-document-replaced', ingestion(ready, 2));
+  const { chunks } = (await api.call('GET', `/documents/${ready}/chunks`)).json;
+  await api.call('PATCH', `/documents/${ready}/chunks/${chunks[0].id}`, {
+    text: 'We are open from eight to six.',
+  });
+  await save('update-chunks', `chunks/${ready}/e1`);
+  await api.call('POST', '/retrieval/questions', {
+    question: 'When are you open?',
+    expectedDocuments: [ready],
+  });
+  const { evaluation } = (await api.call('POST', '/retrieval/evaluate')).json;
+  await save('evaluate-retrieval', `evaluate/${evaluation.id}`);
 
   const answered = await api.ask('When are you open?');
   await save('chat-turn-answered', `turn/${answered.json.turnId}`);
