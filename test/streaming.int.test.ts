@@ -61,6 +61,21 @@ async function whileNobodyAnswers<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Answers are said, but not stored before the returned function is called. */
+async function holdAnswers(): Promise<() => Promise<void>> {
+  const { sql } = environment;
+  const holder = await sql.reserve();
+  await holder`select pg_advisory_lock(7)`;
+  await sql.unsafe(`
+    create function hold() returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(7); return new; end';
+    create trigger hold before update on turn_attempts for each row execute function hold();`);
+  return async () => {
+    await holder`select pg_advisory_unlock(7)`;
+    holder.release();
+    await sql.unsafe('drop trigger hold on turn_attempts; drop function hold()');
+  };
+}
+
 /** The ids of a new turn, from its first frame; the client then leaves. */
 async function begin(body: object = {}): Promise<{ turnId: string; conversationId: string }> {
   const response = await ask(body);
@@ -197,13 +212,7 @@ describe('the stop button', () => {
   });
 
   test('keeps what was said', async () => {
-    const { sql } = environment;
-    // The answer is being stored, and is not stored before the lock is given back.
-    const holder = await sql.reserve();
-    await holder`select pg_advisory_lock(7)`;
-    await sql.unsafe(`
-      create function hold() returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(7); return new; end';
-      create trigger hold before update on turn_attempts for each row execute function hold();`);
+    const release = await holdAnswers();
     const screen = createScreen();
     let stoppedAt = 0;
     for await (const { frame } of readEvents(await ask({}))) {
@@ -219,14 +228,12 @@ describe('the stop button', () => {
       })
         // The activity learns it with its next heartbeat.
         .then(() => sleep(2_500))
-        .finally(() => holder`select pg_advisory_unlock(7)`);
+        .finally(release);
     }
     expect(screen.last()).toMatchObject({ type: 'done', status: 'cancelled', reply: screen.text() });
     expect(screen.text()).toContain('19 euros');
     const { turn } = (await api.call('GET', `/v1/chat/turns/${screen.last().turnId}`)).json;
     expect(turn).toMatchObject({ status: 'cancelled', reply: screen.text() });
-    await sql.unsafe('drop trigger hold on turn_attempts; drop function hold()');
-    holder.release();
   });
 
   test('leaves an answer that is recorded as it is', async () => {
@@ -378,15 +385,14 @@ describe('a WebSocket', () => {
     const stopping = await environment.startApi();
     const idle = await openSocket(stopping.url, { 'x-api-key': project.key });
     await idle.next();
-    const { busy, accepted } = await whileNobodyAnswers(async () => {
-      const busy = await openSocket(stopping.url, { 'x-api-key': project.key });
-      await busy.next();
-      busy.send({ type: 'ask', message: question });
-      const [accepted] = await busy.until('start');
-      stopping.kill('SIGTERM');
-      expect((await idle.closed).code).toBe(1012);
-      return { busy, accepted };
-    });
+    const busy = await openSocket(stopping.url, { 'x-api-key': project.key });
+    await busy.next();
+    const release = await holdAnswers();
+    busy.send({ type: 'ask', message: question });
+    const [accepted] = await busy.until('token');
+    stopping.kill('SIGTERM');
+    expect((await idle.closed).code).toBe(1012);
+    await release();
     const frames = await busy.until('done');
     expect(frames.at(-1)).toMatchObject({ turnId: accepted.turnId, status: 'answered' });
     expect((await busy.closed).code).toBe(1012);
