@@ -115,7 +115,7 @@ function describe(schema: FastifySchema, route: RouteOptions): FastifySchema {
       ...(member ? [{ bearer: [member] }] : []),
       ...(signedIn ? [{ bearer: [] }] : []),
     ],
-    response: { ...errorResponses(errorsOf(schema, route)), ...successOf(open(described.response)) },
+    response: { ...errorResponses(errorsOf(schema, route)), ...successOf(route, open(described.response)) },
     ...(scope ? { 'x-scope': scope } : {}),
     ...(member ? { 'x-role': member } : {}),
   } as FastifySchema;
@@ -128,11 +128,14 @@ function withProject(schema: FastifySchema): FastifySchema {
   return { ...schema, querystring: { ...rest, properties: { ...properties, projectId } } };
 }
 
-/** A route that states no success has nothing to say: 204. */
-const successOf = (responses: object) =>
+/** A route that states no success serves a page or a file, or has nothing to say. */
+const successOf = ({ method }: RouteOptions, responses: object) =>
   Object.keys(responses).some((status) => /^[23]/.test(status))
     ? responses
-    : { ...responses, 204: { description: 'Done.' } };
+    : {
+        ...responses,
+        ...(method === 'GET' ? { 200: { description: 'OK.' } } : { 204: { description: 'Done.' } }),
+      };
 
 /** Replies may gain fields, and clients should not break at them. */
 const open = (schema: unknown): object =>
@@ -154,12 +157,15 @@ const userErrors: readonly ErrorCode[] = [
   'ORIGIN_NOT_ALLOWED',
 ];
 
-/** All codes that a route may answer with. */
+/** All codes that a route may answer with: an id in its path may be of nothing, a `turnId` TURN_NOT_FOUND, say. */
 export function errorsOf(schema: FastifySchema, route: RouteOptions): ErrorCode[] {
   const { scope, role, workspaceRole, signedIn, platformAdmin, limit, errors = [] } = route.config ?? {};
   const user = Boolean(role ?? workspaceRole ?? signedIn ?? platformAdmin);
   const body = schema.body as { properties?: object } | undefined;
   const fields = Object.keys(body?.properties ?? {});
+  const missing = [...(route.url ?? '').matchAll(/:(\w+)Id\b/g)]
+    .map(([, noun]) => `${noun!.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}_NOT_FOUND`)
+    .filter((code): code is ErrorCode => code in errorTable);
   return [
     ...new Set<ErrorCode>([
       ...(scope ? keyErrors : []),
@@ -174,6 +180,7 @@ export function errorsOf(schema: FastifySchema, route: RouteOptions): ErrorCode[
       ...(fields.includes('message') ? (['MESSAGE_REQUIRED'] as const) : []),
       ...(fields.includes('content') ? (['CONTENT_REQUIRED'] as const) : []),
       ...(schema.querystring || schema.params || schema.headers ? (['INVALID_REQUEST'] as const) : []),
+      ...missing,
       ...errors,
       'HTTPS_REQUIRED',
       'INTERNAL_SERVER_ERROR',

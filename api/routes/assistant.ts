@@ -41,7 +41,24 @@ const chatReply = stageReply.loose();
 
 /** The lead flow: who the visitor is, proved by a code, and then the chat. */
 export function assistantRoutes(app: App, deps: AppDependencies): void {
-  const config = { scope: 'chat' } as const;
+  const config = {
+    scope: 'chat',
+    errors: [
+      'ASSISTANT_SESSION_NOT_FOUND',
+      'SESSION_ID_REQUIRED',
+      'OTP_REQUIRED',
+      'ASSISTANT_OTP_NOT_PENDING',
+      'ASSISTANT_OTP_NOT_FOUND',
+      'ASSISTANT_OTP_EXPIRED',
+      'ASSISTANT_INVALID_OTP',
+      'ASSISTANT_EMAIL_NOT_VERIFIED',
+      'ASSISTANT_MESSAGE_LIMIT_REACHED',
+      'TOKEN_LIMIT_EXCEEDED',
+      'IDEMPOTENCY_KEY_REUSED',
+      'TURN_FAILED',
+      'TURN_CANCELLED',
+    ],
+  } as const;
   const { leadSessions: sessions, projects } = deps.stores;
   const entries = createLeadEntries(deps);
   const conversation = createLeadConversation(deps);
