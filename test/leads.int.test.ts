@@ -183,6 +183,52 @@ test('mails are limited for an address', async () => {
   expect((await last.chat(newAddress())).status).toBe(429);
 });
 
+test('a lead is found, changed, noted and exported without formulas', async () => {
+  const find = async (query: string) => (await api.call('GET', `/leads?${query}`)).json.leads;
+  const [mira] = await find('search=mira');
+  const changed = await api.call('PATCH', `/leads/${mira.id}`, {
+    status: 'contacted',
+    assignee: 'Sam',
+    tags: ['vip'],
+    note: 'Called back.',
+  });
+  expect(changed.status, changed.text).toBe(200);
+  expect(changed.json).toMatchObject({
+    lead: { status: 'contacted', assignee: 'Sam', tags: ['vip'] },
+    notes: [{ text: 'Called back.', author: null }],
+  });
+  for (const query of ['status=contacted', 'tag=vip', 'assignee=Sam', 'search=lamps']) {
+    expect((await find(query)).map(({ id }: { id: string }) => id)).toEqual([mira.id]);
+  }
+  expect(await find('status=won')).toEqual([]);
+  expect(await find('search=%25')).toEqual([]);
+  expect((await api.call('PATCH', `/leads/${mira.id}`, {})).status).toBe(400);
+  expect((await api.call('PATCH', `/leads/${mira.id}`, { fields: { age: '7' } })).json.message).toContain(
+    'fields.age',
+  );
+  expect((await api.call('GET', '/leads/nobody')).json.code).toBe('LEAD_NOT_FOUND');
+
+  const pages = [];
+  for (let cursor = ''; ; ) {
+    const { json } = await api.call('GET', `/leads?limit=2${cursor && `&cursor=${cursor}`}`);
+    pages.push(...json.leads.map(({ email }: { email: string }) => email));
+    if (!json.nextCursor) break;
+    cursor = json.nextCursor;
+  }
+  const json = await api.call('GET', '/leads/export?format=json');
+  expect(json.json.map(({ email }: { email: string }) => email)).toEqual(pages);
+  expect(new Set(pages).size).toBe(pages.length);
+
+  const csv = await api.call('GET', '/leads/export');
+  expect(csv.headers.get('content-type')).toContain('text/csv');
+  const lines = csv.text.trim().split('\r\n');
+  expect(lines).toHaveLength(pages.length + 1);
+  expect(lines[0]).toContain('Company');
+  expect(lines.find((line) => line.includes('Mira Holm'))).toContain(",'=Lamps,");
+  const fromPage = await api.call('GET', '/leads', undefined, { origin: 'https://shop.example' });
+  expect(fromPage.status).toBe(403);
+});
+
 test('errors keep their codes', async () => {
   const none = '00000000-0000-4000-8000-000000000000';
   const code = async (path: string, body?: unknown, headers?: Record<string, string>) => {
