@@ -9,6 +9,7 @@ import { createChatActivities } from './chat/turn.ts';
 import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
+import { createErasureActivities } from './leads/erasure.ts';
 import { createLeadActivities } from './leads/verification.ts';
 import { createMailActivities } from './mails/send.ts';
 import { createProjectDeletionActivities } from './projects/delete.ts';
@@ -41,6 +42,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createVersionActivities(deps),
     ...createDeletionActivities(deps),
     ...createLeadActivities(deps),
+    ...createErasureActivities(deps),
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),
     ...createWebhookActivities(deps),

@@ -38,6 +38,7 @@ import { providerRoutes } from './routes/providers.ts';
 import { questionRoutes } from './routes/questions.ts';
 import { ingestionRoutes } from './routes/ingestion.ts';
 import { retrievalRoutes } from './routes/retrieval.ts';
+import { visitorErasureRoutes } from './routes/visitor-erasures.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { userRoutes } from './routes/users.ts';
@@ -172,6 +173,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   exportRoutes(app, deps);
   explanationRoutes(app, deps);
   questionRoutes(app, deps);
+  visitorErasureRoutes(app, deps);
   retrievalRoutes(app, deps);
   webhookRoutes(app, deps);
   providerRoutes(app, deps);

@@ -5,6 +5,7 @@ export { chatTurn } from './chat-turn.ts';
 export { deleteDocument } from './delete-document.ts';
 export { deleteProject } from './delete-project.ts';
 export { deliverWebhook } from './deliver-webhook.ts';
+export { eraseVisitor } from './erase-visitor.ts';
 export { ingestDocument } from './ingest-document.ts';
 export { leadVerification } from './lead-verification.ts';
 export { sendMail } from './send-mail.ts';
