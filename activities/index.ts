@@ -10,6 +10,7 @@ import { createChatActivities } from './chat/turn.ts';
 import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
+import { createErasureActivities } from './leads/erasure.ts';
 import { createLeadActivities } from './leads/verification.ts';
 import { createEvaluationActivities } from './evaluations/evaluate.ts';
 import { createMailActivities } from './mails/send.ts';
@@ -46,6 +47,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createDeletionActivities(deps),
     ...createLeadActivities(deps),
     ...createEvaluationActivities(deps),
+    ...createErasureActivities(deps),
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),
     ...createWebhookActivities(deps),

@@ -51,6 +51,7 @@ import { evaluationRoutes } from './routes/evaluations.ts';
 import { fileRoutes } from './routes/files.ts';
 import { ingestionRoutes } from './routes/ingestion.ts';
 import { retrievalRoutes } from './routes/retrieval.ts';
+import { visitorErasureRoutes } from './routes/visitor-erasures.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { userRoutes } from './routes/users.ts';
@@ -202,6 +203,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   exportRoutes(app, deps);
   explanationRoutes(app, deps);
   questionRoutes(app, deps);
+  visitorErasureRoutes(app, deps);
   retrievalRoutes(app, deps);
   webhookRoutes(app, deps);
   providerRoutes(app, deps);

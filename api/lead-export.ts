@@ -1,10 +1,25 @@
 import { Readable } from 'node:stream';
 import { stringify } from 'csv-stringify';
+import type { FastifyReply } from 'fastify';
 import type { LeadField } from '../domain/leads.ts';
 import type { Lead } from '../stores/postgres/leads.ts';
 
+/** Sends leads as they are read: memory stays flat, however many there are. */
+export function sendExport(
+  reply: FastifyReply,
+  format: 'csv' | 'json',
+  leads: AsyncIterable<Lead>,
+  fields: readonly LeadField[],
+): FastifyReply {
+  return reply
+    .header('content-disposition', `attachment; filename="leads.${format}"`)
+    .header('cache-control', 'no-store')
+    .type(format === 'csv' ? 'text/csv; charset=utf-8' : 'application/json; charset=utf-8')
+    .send(format === 'csv' ? csvOf(leads, fields) : Readable.from(jsonOf(leads), { objectMode: false }));
+}
+
 /** Leads as a spreadsheet opens them: no cell is taken for a formula (OWASP's rule for CSV injection). */
-export function csvOf(leads: AsyncIterable<Lead>, fields: readonly LeadField[]): Readable {
+function csvOf(leads: AsyncIterable<Lead>, fields: readonly LeadField[]): Readable {
   const columns = [
     'id',
     'name',
@@ -53,7 +68,7 @@ export function csvOf(leads: AsyncIterable<Lead>, fields: readonly LeadField[]):
 }
 
 /** Leads as one JSON array, a lead a line. */
-export async function* jsonOf(leads: AsyncIterable<Lead>): AsyncGenerator<string> {
+async function* jsonOf(leads: AsyncIterable<Lead>): AsyncGenerator<string> {
   let before = '[\n';
   for await (const lead of leads) {
     yield `${before}${JSON.stringify(lead)}`;

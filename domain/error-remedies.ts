@@ -30,6 +30,14 @@ export const errorRemedies: Partial<Record<ErrorCode, string>> = {
     'Use a new `Idempotency-Key` for a new call. Repeat a call with exactly the same body.',
   RATE_LIMIT_EXCEEDED:
     'Wait for `Retry-After` seconds. `RateLimit-Remaining` and `RateLimit-Reset` of earlier replies say when it is near; `details.limit` says which limit it is.',
+  ASSISTANT_SESSION_NOT_FOUND: 'Forget the `sessionId` and call `POST /assistant/chat` with `{}`.',
+  ASSISTANT_INVALID_OTP:
+    '`details.triesLeft` says how many are left; with 0 the session is blocked. Only the newest code works.',
+  ASSISTANT_OTP_EXPIRED: 'Call `POST /assistant/resend-otp`.',
+  ASSISTANT_OTP_NOT_PENDING:
+    'Look at `stage` of the last reply: the address is verified already, or not yet given.',
+  ASSISTANT_MESSAGE_LIMIT_REACHED:
+    'Raise `assistantMessageLimit` of the project. It holds for a lead over all sessions.',
   TOKEN_LIMIT_EXCEEDED:
     '`details` has the limit and what is used and reserved. Raise `tokenLimit` or `monthlyTokenBudget`, or wait for answers under way, which give back what they do not use.',
   HTTPS_REQUIRED:

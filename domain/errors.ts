@@ -72,6 +72,7 @@ export const errorTable = {
   ASSISTANT_INVALID_OTP: [401, 'This is not the code that was sent.'],
   ASSISTANT_EMAIL_NOT_VERIFIED: [403, 'This call needs a visitor with a verified e-mail address.'],
   ASSISTANT_MESSAGE_LIMIT_REACHED: [429, 'This visitor has had all the answers that they may get.'],
+  ERASURE_NOT_FOUND: [404, 'There is no such erasure in this project.'],
   LEAD_NOT_FOUND: [404, 'There is no such lead in this project.'],
   TURN_FAILED: [503, 'The question was accepted, but could not be answered.'],
   TURN_CANCELLED: [409, 'The answer was stopped before it was complete.'],

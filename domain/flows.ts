@@ -57,6 +57,11 @@ export interface AnswerQuestionInput {
   questionId: string;
 }
 
+export interface EraseVisitorInput {
+  projectId: string;
+  erasureId: string;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
@@ -68,6 +73,7 @@ export interface FlowInputs {
   deliverWebhook: DeliverWebhookInput;
   leadVerification: LeadVerificationInput;
   answerQuestion: AnswerQuestionInput;
+  eraseVisitor: EraseVisitorInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -96,6 +102,7 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   deliverWebhook: 'ingestion',
   leadVerification: 'chat',
   answerQuestion: 'ingestion',
+  eraseVisitor: 'ingestion',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
@@ -173,6 +180,13 @@ export const leadVerificationDispatch = (input: LeadVerificationInput): Dispatch
 export const answerQuestionDispatch = (input: AnswerQuestionInput): Dispatch => ({
   workflowType: 'answerQuestion',
   workflowId: `question/${input.questionId}`,
+  projectId: input.projectId,
+  input,
+});
+
+export const eraseVisitorDispatch = (input: EraseVisitorInput): Dispatch => ({
+  workflowType: 'eraseVisitor',
+  workflowId: `erase/${input.erasureId}`,
   projectId: input.projectId,
   input,
 });

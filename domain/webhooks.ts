@@ -5,6 +5,9 @@ export const webhookEvents = [
   'turn.answered',
   'turn.unanswered',
   'feedback.received',
+  'lead.created',
+  'lead.verified',
+  'lead.updated',
   'document.ready',
   'document.failed',
 ] as const;

@@ -1,5 +1,6 @@
 import {
   type Client,
+  isGrpcServiceError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
   WorkflowNotFoundError,
@@ -11,6 +12,9 @@ import { type Dispatch, taskQueueOf } from '../domain/flows.ts';
 import type { IngestionOrder } from '../domain/ingestion.ts';
 import type { DispatchStore } from '../stores/postgres/dispatches.ts';
 import { searchAttributesOf } from './search-attributes.ts';
+
+/** gRPC's code for what does not exist. */
+const grpcNotFound = 5;
 
 export type Dispatcher = ReturnType<typeof createDispatcher>;
 
@@ -137,6 +141,29 @@ export function createDispatcher(deps: {
       }
     },
 
+    /** Ends a workflow at once, without running its code. False where none is running. */
+    async terminate(workflowId: string, reason: string): Promise<boolean> {
+      try {
+        await client.workflow.getHandle(workflowId).terminate(reason);
+        return true;
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return false;
+        throw error;
+      }
+    },
+
+    /** Has Temporal delete a workflow's history, which takes it a moment. */
+    async forget(workflowId: string): Promise<void> {
+      try {
+        await client.workflowService.deleteWorkflowExecution({
+          namespace: client.options.namespace,
+          workflowExecution: { workflowId },
+        });
+      } catch (error) {
+        if (!isGrpcServiceError(error) || error.code !== grpcNotFound) throw error;
+      }
+    },
+
     /** How Temporal sees a workflow: running, how it was closed, or that it has never heard of it. */
     async statusOf(workflowId: string): Promise<string> {
       try {
@@ -174,6 +201,8 @@ const summaryOf = (dispatch: Dispatch): string => {
       return 'remove a deleted project';
     case 'deliverWebhook':
       return 'tell a webhook of an event';
+    case 'eraseVisitor':
+      return 'erase a visitor, and issue a receipt';
     case 'leadVerification':
       return 'ask a visitor for name and address, and verify the address';
     case 'answerQuestion':

@@ -4,11 +4,13 @@ import { newId } from '../stores/postgres/ids.ts';
 import { createApiClient } from './support/api-client.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
 import { createMailbox } from './support/mailbox.ts';
+import type { RunningProcess } from './support/processes.ts';
 import { startVisitor, type Visitor } from './support/visitor.ts';
 
 let environment: TestEnvironment;
 let project: TestProject;
 let url: string;
+let worker: RunningProcess;
 let api: ReturnType<typeof createApiClient>;
 const mailbox = createMailbox(inject('servers').mailboxUrl);
 
@@ -21,7 +23,7 @@ beforeAll(async () => {
       fields: [{ key: 'company', label: 'Company' }],
     },
   });
-  await environment.startWorker();
+  worker = await environment.startWorker();
   url = (await environment.startApi()).url;
   api = createApiClient(url, project.key);
   await api.ready(await api.upload('# Prices\n\nA lamp costs 40 euros.'));
@@ -183,6 +185,52 @@ test('mails are limited for an address', async () => {
   expect((await last.chat(newAddress())).status).toBe(429);
 });
 
+test('a lead is found, changed, noted and exported without formulas', async () => {
+  const find = async (query: string) => (await api.call('GET', `/leads?${query}`)).json.leads;
+  const [mira] = await find('search=mira');
+  const changed = await api.call('PATCH', `/leads/${mira.id}`, {
+    status: 'contacted',
+    assignee: 'Sam',
+    tags: ['vip'],
+    note: 'Called back.',
+  });
+  expect(changed.status, changed.text).toBe(200);
+  expect(changed.json).toMatchObject({
+    lead: { status: 'contacted', assignee: 'Sam', tags: ['vip'] },
+    notes: [{ text: 'Called back.', author: null }],
+  });
+  for (const query of ['status=contacted', 'tag=vip', 'assignee=Sam', 'search=lamps']) {
+    expect((await find(query)).map(({ id }: { id: string }) => id)).toEqual([mira.id]);
+  }
+  expect(await find('status=won')).toEqual([]);
+  expect(await find('search=%25')).toEqual([]);
+  expect((await api.call('PATCH', `/leads/${mira.id}`, {})).status).toBe(400);
+  expect((await api.call('PATCH', `/leads/${mira.id}`, { fields: { age: '7' } })).json.message).toContain(
+    'fields.age',
+  );
+  expect((await api.call('GET', '/leads/nobody')).json.code).toBe('LEAD_NOT_FOUND');
+
+  const pages = [];
+  for (let cursor = ''; ; ) {
+    const { json } = await api.call('GET', `/leads?limit=2${cursor && `&cursor=${cursor}`}`);
+    pages.push(...json.leads.map(({ email }: { email: string }) => email));
+    if (!json.nextCursor) break;
+    cursor = json.nextCursor;
+  }
+  const json = await api.call('GET', '/leads/export?format=json');
+  expect(json.json.map(({ email }: { email: string }) => email)).toEqual(pages);
+  expect(new Set(pages).size).toBe(pages.length);
+
+  const csv = await api.call('GET', '/leads/export');
+  expect(csv.headers.get('content-type')).toContain('text/csv');
+  const lines = csv.text.trim().split('\r\n');
+  expect(lines).toHaveLength(pages.length + 1);
+  expect(lines[0]).toContain('Company');
+  expect(lines.find((line) => line.includes('Mira Holm'))).toContain(",'=Lamps,");
+  const fromPage = await api.call('GET', '/leads', undefined, { origin: 'https://shop.example' });
+  expect(fromPage.status).toBe(403);
+});
+
 test('errors keep their codes', async () => {
   const none = '00000000-0000-4000-8000-000000000000';
   const code = async (path: string, body?: unknown, headers?: Record<string, string>) => {
@@ -209,4 +257,82 @@ test('errors keep their codes', async () => {
   const other = await environment.createProject();
   const foreign = createApiClient(url, other.key);
   expect((await foreign.call('POST', '/assistant/chat', { sessionId, message: 'Mira' })).status).toBe(404);
+});
+
+test('projects that ask during the chat: after some answers, when one was unanswered, on request, never', async () => {
+  const withMode = async (leads: object) => {
+    const { key } = await environment.createProject({ leads });
+    const client = createApiClient(url, key);
+    await client.ready(await client.upload('# Prices\n\nA lamp costs 40 euros.'));
+    return await startVisitor(client);
+  };
+  const after = await withMode({ mode: 'after', afterAnswers: 2 });
+  expect(after.first.stage).toBe('ready');
+  expect((await after.say('What does a lamp cost?')).stage).toBe('ready');
+  const second = await after.say('Tell me the price of a lamp');
+  expect(second).toMatchObject({
+    stage: 'awaiting_name',
+    reply: expect.stringMatching(/40 euros[\s\S]*your name/),
+  });
+  const between = await after.say('What does a lamp cost?');
+  expect(between).toMatchObject({ stage: 'awaiting_name', reply: expect.stringContaining('40 euros') });
+  expect((await after.say('Mira')).stage).toBe('awaiting_email');
+
+  const unanswered = await withMode({ mode: 'unanswered' });
+  expect((await unanswered.say('What does a lamp cost?')).stage).toBe('ready');
+  expect((await unanswered.say('Who painted the Mona Lisa?')).stage).toBe('awaiting_name');
+
+  const request = await withMode({ mode: 'request' });
+  expect((await request.say('Who painted the Mona Lisa?')).stage).toBe('ready');
+  const asked = await api.call('POST', '/assistant/chat', {
+    sessionId: request.sessionId,
+    leaveContact: true,
+  });
+  expect(asked.status).toBe(404);
+  expect((await request.chat('', { leaveContact: true })).json.stage).toBe('awaiting_name');
+
+  const off = await withMode({ mode: 'off' });
+  expect((await off.chat('', { leaveContact: true })).json.code).toBe('MESSAGE_REQUIRED');
+  expect((await off.resend()).json.code).toBe('ASSISTANT_OTP_NOT_PENDING');
+});
+
+test('without a worker a call is 503 within five seconds, and counts once when it is repeated', async () => {
+  const { say, verify, sessionId } = await visitor();
+  const email = newAddress();
+  const restart = async () => {
+    worker = await environment.startWorker();
+  };
+  const stop = async () => {
+    worker.kill('SIGTERM');
+    await worker.exited;
+  };
+  await stop();
+  const began = Date.now();
+  const silent = await api.call('POST', '/assistant/chat', { sessionId, message: 'Mira' });
+  expect(Date.now() - began).toBeLessThan(5_000);
+  expect([silent.status, silent.json.code]).toEqual([503, 'SERVICE_UNAVAILABLE']);
+  expect(Number(silent.headers.get('retry-after'))).toBeGreaterThan(0);
+  await restart();
+  expect((await say('Mira')).stage).toBe('awaiting_email');
+  await say(email);
+  const code = await mailbox.code(email);
+  await stop();
+  const early = await api.call('POST', '/assistant/verify-otp', { sessionId, otp: code });
+  expect(early.status).toBe(503);
+  await restart();
+  await setTimeout(3_000);
+  const verified = await verify(code);
+  expect([verified.status, verified.json.stage], verified.text).toEqual([200, 'ready']);
+  expect((await verify(code)).status).toBe(409);
+  const [rows] = await environment.sql`
+    select count(*)::int as inputs from lead_inputs where session_id = ${sessionId}`;
+  expect(rows).toEqual({ inputs: 3 });
+});
+
+test('a session whose workflow an operator terminated has expired', async () => {
+  const { chat, sessionId } = await visitor();
+  await environment.temporal.workflow.getHandle(`lead/${sessionId}`).terminate('test');
+  expect((await chat('Mira')).json.code).toBe('ASSISTANT_SESSION_NOT_FOUND');
+  const [row] = await environment.sql`select stage, reason from lead_sessions where id = ${sessionId}`;
+  expect(row).toEqual({ stage: 'expired', reason: 'Its workflow was ended.' });
 });

@@ -6,6 +6,7 @@ export { deleteDocument } from './delete-document.ts';
 export { deleteProject } from './delete-project.ts';
 export { deliverWebhook } from './deliver-webhook.ts';
 export { evaluateRetrieval } from './evaluate-retrieval.ts';
+export { eraseVisitor } from './erase-visitor.ts';
 export { ingestDocument } from './ingest-document.ts';
 export { leadVerification } from './lead-verification.ts';
 export { sendMail } from './send-mail.ts';

@@ -4,14 +4,7 @@ import mailChecker from 'mailchecker';
 import { lead as timing } from '../../domain/deadlines.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { Dispatch, LeadVerificationInput } from '../../domain/flows.ts';
-import {
-  emailIn,
-  leadConversation,
-  nameIn,
-  type Outcome,
-  type SessionStage,
-  type StepResult,
-} from '../../domain/leads.ts';
+import { emailIn, leadConversation, nameIn, type SessionStage, type StepResult } from '../../domain/leads.ts';
 import type { Step } from '../../stores/postgres/lead-steps.ts';
 import type { ActivityDependencies } from '../index.ts';
 
@@ -31,8 +24,11 @@ export function createLeadActivities({ stores, dispatcher }: LeadDependencies) {
   return {
     async takeName({ projectId, sessionId }: Session, inputId: string): Promise<StepOutcome> {
       const name = nameIn(await steps.value(projectId, sessionId, inputId));
-      if (name === undefined) return started(await refuse(projectId, sessionId, inputId, 'name_invalid'));
       const project = await stores.leadSessions.settings(projectId);
+      if (name === undefined) {
+        const refused = { outcome: 'name_invalid', project } as const;
+        return started(await steps.refuse(projectId, sessionId, inputId, refused));
+      }
       return started(await steps.takeName(projectId, sessionId, inputId, { name, project }));
     },
 
@@ -48,7 +44,8 @@ export function createLeadActivities({ stores, dispatcher }: LeadDependencies) {
               ? 'email_without_server'
               : undefined;
       if (fault || email === undefined) {
-        return started(await refuse(projectId, sessionId, inputId, fault ?? 'email_invalid'));
+        const refused = { outcome: fault ?? 'email_invalid', project } as const;
+        return started(await steps.refuse(projectId, sessionId, inputId, refused));
       }
       return started(await steps.takeEmail(projectId, sessionId, inputId, { email, project }));
     },
@@ -97,10 +94,6 @@ export function createLeadActivities({ stores, dispatcher }: LeadDependencies) {
       return { stage: (await stores.leadSessions.end(projectId, sessionId, end)) ?? end.stage };
     },
   };
-
-  async function refuse(projectId: string, sessionId: string, inputId: string, outcome: Outcome) {
-    return await steps.refuse(projectId, sessionId, inputId, (stage) => ({ stage, outcome }));
-  }
 }
 
 /** Of a domain, or a domain above it, whose addresses live for minutes. */

@@ -43,22 +43,23 @@ const chatReply = stageReply.loose();
 export function assistantRoutes(app: App, deps: AppDependencies): void {
   const config = {
     scope: 'chat',
-    errors: [
-      'ASSISTANT_SESSION_NOT_FOUND',
-      'SESSION_ID_REQUIRED',
-      'OTP_REQUIRED',
-      'ASSISTANT_OTP_NOT_PENDING',
-      'ASSISTANT_OTP_NOT_FOUND',
-      'ASSISTANT_OTP_EXPIRED',
-      'ASSISTANT_INVALID_OTP',
-      'ASSISTANT_EMAIL_NOT_VERIFIED',
-      'ASSISTANT_MESSAGE_LIMIT_REACHED',
-      'TOKEN_LIMIT_EXCEEDED',
-      'IDEMPOTENCY_KEY_REUSED',
-      'TURN_FAILED',
-      'TURN_CANCELLED',
-    ],
+    errors: ['ASSISTANT_SESSION_NOT_FOUND', 'RATE_LIMIT_EXCEEDED', 'SERVICE_UNAVAILABLE'],
   } as const;
+  const chatErrors = [
+    'MESSAGE_REQUIRED',
+    'ASSISTANT_MESSAGE_LIMIT_REACHED',
+    'TOKEN_LIMIT_EXCEEDED',
+    'TURN_FAILED',
+    'TURN_CANCELLED',
+  ] as const;
+  const otpErrors = [
+    'SESSION_ID_REQUIRED',
+    'OTP_REQUIRED',
+    'ASSISTANT_OTP_NOT_PENDING',
+    'ASSISTANT_OTP_NOT_FOUND',
+    'ASSISTANT_OTP_EXPIRED',
+    'ASSISTANT_INVALID_OTP',
+  ] as const;
   const { leadSessions: sessions, projects } = deps.stores;
   const entries = createLeadEntries(deps);
   const conversation = createLeadConversation(deps);
@@ -84,7 +85,7 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
     scope.post(
       '/assistant/chat',
       {
-        config,
+        config: { ...config, errors: [...config.errors, ...chatErrors] },
         schema: {
           tags,
           summary: 'Begin a session, give name, address or code, and then chat',
@@ -117,7 +118,7 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
     scope.post(
       '/assistant/verify-otp',
       {
-        config,
+        config: { ...config, errors: [...config.errors, ...otpErrors] },
         schema: { tags, summary: 'Prove the address', body: otpBody, response: { 200: chatReply } },
       },
       async (request, reply) => {
@@ -136,7 +137,10 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
     scope.post(
       '/assistant/resend-otp',
       {
-        config,
+        config: {
+          ...config,
+          errors: [...config.errors, 'SESSION_ID_REQUIRED', 'ASSISTANT_OTP_NOT_PENDING'],
+        },
         schema: { tags, summary: 'Mail another code', body: resendBody, response: { 200: stageReply } },
       },
       async (request) => {

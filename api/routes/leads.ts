@@ -1,11 +1,10 @@
-import { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
 import { leadStatuses, readFields } from '../../domain/leads.ts';
 import type { Lead, LeadFilter, LeadMessage, LeadNote } from '../../stores/postgres/leads.ts';
 import type { App, AppDependencies } from '../app.ts';
-import { csvOf, jsonOf } from '../lead-export.ts';
+import { sendExport } from '../lead-export.ts';
 
 const tags = ['Leads'];
 const filter = {
@@ -98,23 +97,35 @@ export function leadRoutes(app: App, { stores }: Pick<AppDependencies, 'stores'>
 
   app.get(
     '/leads/export',
-    { config: read, schema: { tags, summary: 'All leads as CSV or JSON', querystring: exportQuery } },
+    {
+      config: read,
+      schema: {
+        tags,
+        summary: 'All leads as CSV or JSON',
+        querystring: exportQuery,
+        response: {
+          200: {
+            description: 'Streamed. A spreadsheet takes no cell of the CSV for a formula.',
+            content: {
+              'text/csv': { schema: z.string() },
+              'application/json': { schema: z.array(leadView) },
+            },
+          },
+        },
+      },
+    },
     async (request, reply) => {
       const { format } = request.query;
       const rows = leads.each(request.projectId, filterOf(request.query));
       const fields = (await stores.projects.get(request.projectId))?.settings.leads.fields ?? [];
-      reply
-        .header('content-disposition', `attachment; filename="leads.${format}"`)
-        .header('cache-control', 'no-store')
-        .type(format === 'csv' ? 'text/csv; charset=utf-8' : 'application/json; charset=utf-8');
-      return reply.send(format === 'csv' ? csvOf(rows, fields) : Readable.from(jsonOf(rows)));
+      return sendExport(reply, format, rows, fields);
     },
   );
 
   app.get(
     '/leads/:leadId',
     {
-      config: read,
+      config: { ...read, errors: ['LEAD_NOT_FOUND'] },
       schema: {
         tags,
         summary: 'A lead with its notes and all of its conversations',
@@ -132,7 +143,7 @@ export function leadRoutes(app: App, { stores }: Pick<AppDependencies, 'stores'>
   app.patch(
     '/leads/:leadId',
     {
-      config: write,
+      config: { ...write, errors: ['LEAD_NOT_FOUND'] },
       schema: {
         tags,
         summary: 'Change status, assignee, tags, name or fields, or add a note',

@@ -30,6 +30,8 @@ import { createSessionStore } from './sessions.ts';
 import { createSignInFailureStore } from './sign-in-failures.ts';
 import { createProviderKeyStore } from './provider-keys.ts';
 import { createTurnStore } from './turns.ts';
+import { createVisitorDataStore } from './visitor-data.ts';
+import { createVisitorErasureStore } from './visitor-erasures.ts';
 import { createUsageStore } from './usage.ts';
 import { createUserStore } from './users.ts';
 import { createWorkspaceStore } from './workspaces.ts';
@@ -66,6 +68,8 @@ export function createStores(sql: Sql, encryption: Encryption) {
     retention: createRetentionStore(sql),
     frames: createFrameStore(sql),
     leads: createLeadStore(sql),
+    visitorData: createVisitorDataStore(sql),
+    visitorErasures: createVisitorErasureStore(sql, encryption),
     leadSessions: createLeadSessionStore(sql),
     leadSteps: createLeadStepStore(sql, encryption),
     mails: createMailStore(sql, encryption),

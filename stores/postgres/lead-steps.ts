@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { AppError } from '../../domain/errors.ts';
 import type { Dispatch } from '../../domain/flows.ts';
-import type { SessionStage, StepResult } from '../../domain/leads.ts';
+import type { Outcome, SessionStage, StepResult } from '../../domain/leads.ts';
 import { mailLanguageOf } from '../../domain/mails.ts';
 import type { ProjectSettings } from '../../domain/projects.ts';
 import type { Encryption } from '../../encryption.ts';
@@ -147,12 +147,13 @@ export function createLeadStepStore(sql: Sql, encryption: Encryption) {
       projectId: string,
       sessionId: string,
       inputId: string,
-      result: (stage: SessionStage) => StepResult,
+      refused: { outcome: Outcome; project: ProjectRow },
     ): Promise<Step> {
-      return await once(projectId, sessionId, inputId, async (_tx, { stage }) => ({
-        result: result(stage),
-        dispatches: [],
-      }));
+      const { outcome, project } = refused;
+      return await once(projectId, sessionId, inputId, async (tx, { stage }) => {
+        await touch(tx, projectId, sessionId, project.settings.leads.sessionMinutes, { stage });
+        return { result: { stage, outcome }, dispatches: [] };
+      });
     },
 
     async takeName(

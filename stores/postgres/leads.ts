@@ -7,6 +7,7 @@ import { isUuid, type Query, type Sql } from './client.ts';
 import { newId } from './ids.ts';
 import { insertMail } from './mails.ts';
 import { asJson } from './json.ts';
+import { insertWebhookEvent } from './webhook-events.ts';
 
 const exportBatch = 1_000;
 
@@ -93,6 +94,9 @@ export async function recordLead(
     update conversations set lead_id = ${lead!.id}
     where project_id = ${projectId} and id = (
       select conversation_id from lead_sessions where project_id = ${projectId} and id = ${sessionId})`;
+  const told = { leadId: lead!.id, email, name, fields };
+  if (lead!.created) await insertWebhookEvent(tx, projectId, 'lead.created', told);
+  await insertWebhookEvent(tx, projectId, 'lead.verified', told);
   const dispatches: Dispatch[] = [];
   if (lead!.created) {
     const params = {
@@ -226,6 +230,15 @@ export function createLeadStore(sql: Sql) {
           await tx`
             insert into lead_notes (id, project_id, lead_id, author, text)
             values (${newId()}, ${projectId}, ${leadId}, ${note.author}, ${note.text})`;
+        }
+        if (row) {
+          const { email } = row;
+          const told = { leadId, email, name: row.name, fields: row.fields, status: row.status };
+          await insertWebhookEvent(tx, projectId, 'lead.updated', {
+            ...told,
+            assignee: row.assignee,
+            tags: row.tags,
+          });
         }
         return row;
       });

@@ -7,6 +7,7 @@ import { onFreshServers } from '../../bench/support/environment.ts';
 import { setUpSchedules } from '../../temporal/schedules.ts';
 import { createApiClient, eventually } from './api-client.ts';
 import { startReceiver } from './webhook-receiver.ts';
+import { startVisitor } from './visitor.ts';
 
 const folder = new URL('../histories/', import.meta.url);
 /** Stack traces name the files of whatever machine this runs on. */
@@ -20,12 +21,8 @@ await onFreshServers('histories', async (environment) => {
 
   async function save(name: string, workflowId: string): Promise<void> {
     const handle = environment.temporal.workflow.getHandle(workflowId);
-    await eventually(async () =>
-      handle.describe().then(
-        () => true,
-        () => undefined,
-      ),
-    );
+    // A sweep may have to start it first.
+    await eventually(async () => await handle.describe().catch(() => undefined));
     await handle.result().catch(() => {});
     const file = new URL(`${name}.json`, folder);
     if (
@@ -132,6 +129,37 @@ await onFreshServers('histories', async (environment) => {
 
   await api.call('DELETE', `/documents/${ready}`);
   await save('delete-document', `delete/${ready}`);
+
+  // A lead's code is in a mail; here it is made a known one.
+  const known = '123456';
+  const visitor = async (question?: string) => {
+    const session = await startVisitor(api);
+    if (question) await session.say(question);
+    await session.say('Mira');
+    await session.say(`${session.sessionId}@visitors.example`);
+    await environment.sql`
+      update lead_codes set hash = ${environment.stores.leadSteps.hashOf(session.sessionId, known)}
+      where session_id = ${session.sessionId}`;
+    return session;
+  };
+  const verified = await visitor('When are you open?');
+  await verified.verify('000000');
+  await verified.resend();
+  await verified.verify(known);
+  await save('lead-verification-ready', `lead/${verified.sessionId}`);
+  const blocked = await visitor();
+  for (let n = 0; n < 5; n += 1) await blocked.verify('000000');
+  await save('lead-verification-blocked', `lead/${blocked.sessionId}`);
+  const dropped = await startVisitor(api);
+  await dropped.say('??');
+  await environment.temporal.workflow.getHandle(`lead/${dropped.sessionId}`).cancel();
+  await save('lead-verification-cancelled', `lead/${dropped.sessionId}`);
+  const [mail] = await environment.sql<{ id: string }[]>`
+    select code_id as id from lead_sessions where id = ${verified.sessionId}`;
+  await save('send-mail-sent', `mail/${mail!.id}`);
+  const [lead] = await environment.sql<{ id: string }[]>`select id from leads`;
+  const erasure = await environment.stores.visitorErasures.request(project.id, lead!.id, null);
+  await save('erase-visitor', `erase/${erasure!.receipt.id}`);
 
   // A worker that finds no Elasticsearch: the turn tries until its deadline.
   worker.kill('SIGTERM');
