@@ -57,6 +57,21 @@ export interface AnswerQuestionInput {
   questionId: string;
 }
 
+export interface CrawlSiteInput {
+  projectId: string;
+  sourceId: string;
+  /** Absent where a schedule starts the crawl: then it is counted when it begins. */
+  run?: number;
+  /** Set by a crawl that continues as a new one. */
+  carried?: { run: number; paused: boolean };
+}
+
+export interface SyncSourceInput {
+  projectId: string;
+  sourceId: string;
+  revision: number;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
@@ -68,6 +83,8 @@ export interface FlowInputs {
   deliverWebhook: DeliverWebhookInput;
   leadVerification: LeadVerificationInput;
   answerQuestion: AnswerQuestionInput;
+  crawlSite: CrawlSiteInput;
+  syncSource: SyncSourceInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -96,6 +113,8 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   deliverWebhook: 'ingestion',
   leadVerification: 'chat',
   answerQuestion: 'ingestion',
+  crawlSite: 'ingestion',
+  syncSource: 'ingestion',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
@@ -173,6 +192,24 @@ export const leadVerificationDispatch = (input: LeadVerificationInput): Dispatch
 export const answerQuestionDispatch = (input: AnswerQuestionInput): Dispatch => ({
   workflowType: 'answerQuestion',
   workflowId: `question/${input.questionId}`,
+  projectId: input.projectId,
+  input,
+});
+
+export const crawlSiteDispatch = (input: CrawlSiteInput & { run: number }): Dispatch => ({
+  workflowType: 'crawlSite',
+  workflowId: `crawl/${input.sourceId}/${input.run}`,
+  projectId: input.projectId,
+  input,
+});
+
+/** The schedule of a source, and what the crawls are called that it starts: Temporal adds their time. */
+export const crawlScheduleId = (sourceId: string) => `crawl/${sourceId}`;
+export const scheduledCrawlId = (sourceId: string) => `crawl/${sourceId}/scheduled`;
+
+export const syncSourceDispatch = (input: SyncSourceInput): Dispatch => ({
+  workflowType: 'syncSource',
+  workflowId: `source/${input.sourceId}/${input.revision}`,
   projectId: input.projectId,
   input,
 });
