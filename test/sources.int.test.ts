@@ -85,7 +85,11 @@ test('a site: every page becomes a document, is left out with a reason, or fails
   timeout: 120_000,
 }, async () => {
   let overloaded = 0;
-  const { url, requests } = await site({
+  const {
+    url,
+    requests,
+    pages: served,
+  } = await site({
     '/robots.txt': { body: 'User-agent: *\nDisallow: /private\nSitemap: /map.xml', type: 'text/plain' },
     '/': sitePage('Home', `${sentence}Welcome.`, [
       ...[
@@ -109,11 +113,6 @@ test('a site: every page becomes a document, is left out with a reason, or fails
         'http://127.0.0.2:9/elsewhere',
       ],
     ]),
-    '/map.xml': {
-      body: `<?xml version="1.0"?><urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
-        <url><loc>/orphan</loc></url></urlset>`,
-      type: 'application/xml',
-    },
     '/orphan': sitePage('Orphan', `${sentence}Only the sitemap knows this page.`),
     '/returns': sitePage('Returns', `${sentence}Send it back within thirty days.`, ['/loop/a']),
     '/loop/a': sitePage('Loop A', `${sentence}This is A.`, [
@@ -143,6 +142,11 @@ test('a site: every page becomes a document, is left out with a reason, or fails
       ]),
     ),
   });
+  served['/map.xml'] = {
+    body: `<?xml version="1.0"?><urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
+      <url><loc>${url}/orphan</loc></url><url><loc>/relative</loc></url></urlset>`,
+    type: 'application/xml',
+  };
   const sourceId = await create({ url, maxDepth: 3, exclude: ['/print*'] });
   const crawl = await crawlEnds(sourceId, 1, 60_000);
   expect(await outcomes(sourceId, url)).toEqual({

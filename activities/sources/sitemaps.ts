@@ -37,7 +37,7 @@ export async function readSitemaps(
     const url = files[n]!;
     try {
       for await (const entry of entriesOf(limited, url, options.signal)) {
-        const found = pageUrl(entry.url, url);
+        const found = entry.url === '' ? undefined : pageUrl(entry.url, url);
         if (!found) continue;
         if (entry.isSitemap) files.push(found);
         else if (options.has(found)) pages.add(found);
