@@ -106,6 +106,7 @@ async function read(
   const content = (visit: {
     title: string;
     mimeType: string;
+    filename: string | undefined;
     bytes: Uint8Array;
     links: readonly string[];
   }): Visit => ({
@@ -125,7 +126,8 @@ async function read(
   if (fileTypes.has(mimeType)) {
     if (!rules.scope.wants(page.url)) return skipped(leftOut);
     if (headers.get('x-robots-tag')?.includes('noindex')) return skipped(noindex);
-    return content({ title: fileNameOf(page.url), mimeType, bytes, links: [] });
+    const filename = fileNameOf(page.url);
+    return content({ title: filename, mimeType, filename, bytes, links: [] });
   }
   if (bytes.byteLength > maxHtmlBytes) throw new UnreadablePage(`It has more than ${maxHtmlBytes} bytes.`);
   const said = await reader.read({ bytes, charset, url: page.url });
@@ -138,6 +140,7 @@ async function read(
   const visit = content({
     title: said.title,
     mimeType: 'text/markdown',
+    filename: undefined,
     bytes: Buffer.from(said.markdown),
     links: said.links,
   });
@@ -146,7 +149,14 @@ async function read(
 
 const pageTypes = new Set(['text/html', 'application/xhtml+xml']);
 /** Files that are ingested as they are. */
-const fileTypes = new Set(['text/plain', 'text/markdown']);
+const fileTypes = new Set([
+  'application/pdf',
+  'text/plain',
+  'text/markdown',
+  'text/csv',
+  'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
+  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+]);
 
 const leftOut = 'The patterns of the source leave it out.';
 const noindex = 'It asks not to be found in searches (noindex).';
@@ -154,7 +164,7 @@ const noindex = 'It asks not to be found in searches (noindex).';
 function headersFor({ etag, lastModified }: WaitingPage): Record<string, string> {
   return {
     'user-agent': userAgent,
-    accept: 'text/html, application/xhtml+xml, text/plain;q=0.8, */*;q=0.1',
+    accept: 'text/html, application/xhtml+xml, application/pdf;q=0.9, */*;q=0.5',
     ...(etag ? { 'if-none-match': etag } : {}),
     ...(lastModified ? { 'if-modified-since': lastModified } : {}),
   };

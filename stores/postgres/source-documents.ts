@@ -1,7 +1,6 @@
 import type { TransactionSql } from 'postgres';
-import { type Dispatch, ingestDocumentDispatch } from '../../domain/flows.ts';
-import { putBlob } from './blobs.ts';
-import { insertDispatch } from './dispatches.ts';
+import type { Dispatch } from '../../domain/flows.ts';
+import { createDocumentVersionStore } from './document-versions.ts';
 import { createDocumentStore, type NewDocument } from './documents.ts';
 import { nested } from './nested.ts';
 
@@ -15,23 +14,12 @@ export async function putDocument(
   documentId: string | null,
   document: NewDocument,
 ): Promise<{ documentId: string; dispatch: Dispatch | undefined }> {
-  if (documentId === null)
-    return await createDocumentStore(nested(tx)).accept(projectId, document, undefined);
-  const { title, mimeType, bytes } = document;
-  const hash = await putBlob(tx, projectId, bytes);
-  const [next] = await tx<{ version: number }[]>`
-    update documents set latest_version = latest_version + 1, updated_at = now()
-    where project_id = ${projectId} and id = ${documentId} and deleted_at is null
-    returning latest_version as version`;
-  if (!next) return await putDocument(tx, projectId, null, document);
-  const { version } = next;
-  await tx`
-    insert into document_versions
-      (project_id, document_id, version, title, mime_type, size_bytes, content_hash, status)
-    values (${projectId}, ${documentId}, ${version}, ${title}, ${mimeType}, ${bytes.byteLength}, ${hash}, 'queued')`;
-  const dispatch = ingestDocumentDispatch({ projectId, documentId, version });
-  await insertDispatch(tx, dispatch);
-  return { documentId, dispatch };
+  const store = nested(tx);
+  if (documentId !== null) {
+    const replaced = await createDocumentVersionStore(store).replace(projectId, documentId, document);
+    if (replaced) return { documentId, dispatch: replaced.dispatch };
+  }
+  return await createDocumentStore(store).accept(projectId, document, undefined);
 }
 
 /** Deletes the documents that pages had. */

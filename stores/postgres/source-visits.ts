@@ -21,6 +21,8 @@ export type Visit = { found: readonly FoundPage[] } & (
       kind: 'content';
       title: string;
       mimeType: string;
+      /** Of a file that is no page. */
+      filename: string | undefined;
       bytes: Uint8Array;
       /** Of what is ingested: the same means that nothing is to be done. */
       contentHash: Uint8Array;
@@ -173,12 +175,13 @@ async function settle(
     where p.source_id = ${sourceId} and p.id <> ${pageId} and p.content_hash = ${hash}
     order by p.position limit 1`;
   if (twin) return await drop('skipped', `It says the same as ${twin.url}.`);
-  const { title, mimeType, bytes } = visit;
+  const { title, mimeType, filename, bytes } = visit;
   const { dispatch, ...put } = await putDocument(tx, projectId, documentId, {
     title: title || page.url,
     source: page.url,
     metadata: { sourceId },
     mimeType,
+    filename,
     bytes,
   });
   const state = documentId === null ? 'new' : 'changed';
