@@ -77,7 +77,7 @@ describe('what a page says', () => {
 });
 
 describe('a page that is made to harm', () => {
-  const reader = createPageReader({ limit: 1_000 });
+  const reader = createPageReader({ limit: 3_000 });
   afterAll(() => reader.close());
   const read = (html: string, charset?: string) => reader.read({ bytes: Buffer.from(html), charset, url });
 
@@ -95,7 +95,7 @@ describe('a page that is made to harm', () => {
     expect((await pages[3]!).markdown).toContain('thirty days');
   });
 
-  test('charsets: the one of the server, else the one of the page', async () => {
+  test('charsets: the one of the server, else the one of the page', { timeout: 30_000 }, async () => {
     const bytes = Buffer.from('<meta charset="windows-1252"><p>Öffnungszeiten für alle', 'latin1');
     expect((await reader.read({ bytes, charset: undefined, url })).markdown).toBe('Öffnungszeiten für alle');
     expect((await reader.read({ bytes, charset: 'iso-8859-1', url })).markdown).toBe(

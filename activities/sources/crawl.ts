@@ -126,10 +126,10 @@ export function createCrawlActivities({ stores, dispatcher, safeFetch, maxConten
         };
         if (source.kind === 'sitemap') {
           const listed = await readSitemaps(safeFetch, [source.url], { ...options, mustExist: true }).catch(
-            (error: unknown) => {
-              if (error instanceof SitemapProblem)
-                throw ApplicationFailure.nonRetryable(error.message, 'SITEMAP_UNUSABLE');
-              throw error;
+            async (error: unknown) => {
+              if (!(error instanceof SitemapProblem)) throw error;
+              await sourceRuns.explain(key, error.message);
+              throw ApplicationFailure.nonRetryable('The sitemap cannot be read.', 'SITEMAP_UNUSABLE');
             },
           );
           if (listed.urls.length === 0) {
@@ -193,9 +193,13 @@ export function createCrawlActivities({ stores, dispatcher, safeFetch, maxConten
         const start = await sourcePages.find(key, url);
         // A start page that cannot be read says nothing about the pages behind it: they stay.
         const lost = start?.state === 'failed' || (source.kind === 'site' && start?.state === 'gone');
-        const closed = source.kind === 'site' && !(await robots.of(crawlId(key), url, signal)).allows(url);
-        if (source.kind !== 'sitemap' && (lost || closed)) {
-          const message = `The start page cannot be read. ${start?.reason ?? ''}`.trim();
+        const rules =
+          source.kind === 'site'
+            ? await robots.of(crawlId(key), url, signal).catch(() => undefined)
+            : undefined;
+        if (source.kind !== 'sitemap' && (lost || rules?.allows(url) === false)) {
+          const message = 'The start page cannot be read.';
+          await sourceRuns.explain(key, `${message} ${start?.reason ?? ''}`.trim());
           throw ApplicationFailure.nonRetryable(message, 'START_PAGE_FAILED');
         }
         if (crawl?.partial) return;

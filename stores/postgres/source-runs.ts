@@ -78,6 +78,12 @@ export function createSourceRunStore(sql: Sql) {
         where project_id = ${projectId} and source_id = ${sourceId} and run = ${run}`;
     },
 
+    /** Keeps why a crawl is about to fail, with addresses that have no place in a workflow's history. */
+    async explain({ projectId, sourceId, run }: CrawlKey, message: string): Promise<void> {
+      await sql`update source_runs set error_message = ${message}
+        where project_id = ${projectId} and source_id = ${sourceId} and run = ${run}`;
+    },
+
     /** The crawl cannot see the whole of the source. */
     async setPartial({ projectId, sourceId, run }: CrawlKey): Promise<void> {
       await sql`update source_runs set partial = true
@@ -100,7 +106,7 @@ export function createSourceRunStore(sql: Sql) {
       const counts = await countsOf(sql, projectId, sourceId, run);
       await sql`
         update source_runs set status = ${outcome.status}, error_code = ${outcome.code ?? null},
-          error_message = ${outcome.message ?? null}, counts = ${sql.json({ ...counts })}, finished_at = now(),
+          error_message = ${outcome.message === undefined ? null : sql`coalesce(error_message, ${outcome.message})`}, counts = ${sql.json({ ...counts })}, finished_at = now(),
           updated_at = now()
         where project_id = ${projectId} and source_id = ${sourceId} and run = ${run}
           and status in ('queued', 'running', 'paused')`;

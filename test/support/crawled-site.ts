@@ -57,6 +57,28 @@ export async function startSite(
   };
 }
 
+/** Enough words that a page counts as one. */
+export const sentence = 'Everything that the lamp shop sells can be looked at in the old mill by the river. ';
+
+/** Sites from a table of pages by their paths, which tests may change. */
+export function createSites() {
+  const sites: { close: () => Promise<void> }[] = [];
+  return {
+    async site(pages: Record<string, SitePage | string>) {
+      const started = await startSite((path) => {
+        const page = pages[path];
+        return typeof page === 'string' ? { body: page } : page;
+      });
+      sites.push(started);
+      return { ...started, pages };
+    },
+
+    async close(): Promise<void> {
+      for (const site of sites.splice(0)) await site.close();
+    },
+  };
+}
+
 /** A page as sites have them: navigation, a banner and a footer around what it says. */
 export function sitePage(title: string, text: string, links: readonly string[] = [], head = ''): string {
   const anchors = links.map((link) => `<a href="${link}">${link}</a>`).join(' ');
