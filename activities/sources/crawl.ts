@@ -11,7 +11,7 @@ import type { ActivityDependencies } from '../index.ts';
 import { createPageReader } from './page-reader.ts';
 import { createRobots, RobotsUnavailable } from './robots.ts';
 import { readSitemaps, SitemapProblem } from './sitemaps.ts';
-import { type PassingFailure, visitPage } from './visit.ts';
+import { linksOfUnreadable, type PassingFailure, visitPage } from './visit.ts';
 
 type CrawlDependencies = Pick<
   ActivityDependencies,
@@ -224,6 +224,7 @@ export function createCrawlActivities({ stores, dispatcher, safeFetch, maxConten
 
 /** Where a page led the last time, for one that cannot be read this time. */
 function linksAgain(page: WaitingPage, source: Source, scope: Scope) {
-  if (source.kind !== 'site' || page.depth >= source.settings.maxDepth) return [];
-  return page.links.filter(scope.has).map((url) => ({ url, depth: page.depth + 1 }));
+  if (page.depth >= source.settings.maxDepth) return [];
+  const remembered = page.links.filter(scope.has).map((url) => ({ url, depth: page.depth + 1 }));
+  return linksOfUnreadable(page, source.kind, remembered);
 }

@@ -39,9 +39,12 @@ export async function visitPage(
   const onward = (links: readonly string[], depth: number): FoundPage[] =>
     depth > rules.maxDepth ? [] : links.filter(rules.scope.has).map((url) => ({ url, depth }));
   const linked = (links: readonly string[]) => (rules.kind === 'site' ? onward(links, page.depth + 1) : []);
-  // What an unreadable page led to the last time does not vanish with it.
   const remembered = linked(page.links);
-  const failed = (reason: string): Visit => ({ kind: 'failed', reason, found: remembered });
+  const failed = (reason: string): Visit => ({
+    kind: 'failed',
+    reason,
+    found: linksOfUnreadable(page, rules.kind, remembered),
+  });
 
   const limited = withLimits(deps.safeFetch, { totalMs: timing.page, maxBytes: rules.maxBytes });
   try {
@@ -79,6 +82,18 @@ export async function visitPage(
     if (!outbound) throw error;
     return outbound.retryable ? passing(outbound.message) : failed(outbound.message);
   }
+}
+
+/**
+ * What an unreadable page led to the last time does not vanish with it. Only behind an unreadable start page nothing is
+ * visited: the crawl fails, and all stays as it is.
+ */
+export function linksOfUnreadable(
+  page: Pick<WaitingPage, 'depth'>,
+  kind: SourceKind,
+  remembered: readonly FoundPage[],
+): readonly FoundPage[] {
+  return kind === 'site' && page.depth > 0 ? remembered : [];
 }
 
 const passing = (reason: string): PassingFailure => ({ kind: 'passing', reason });
