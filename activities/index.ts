@@ -6,6 +6,7 @@ import type { Spaces } from '../retrieval/spaces.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
 import type { RecordedTurn } from '../telemetry/metrics.ts';
+import type { CrawlSchedules } from '../temporal/crawl-schedules.ts';
 import { createChatActivities } from './chat/turn.ts';
 import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
@@ -20,6 +21,8 @@ import { createRetentionActivities } from './retention/apply.ts';
 import { createWebhookActivities } from './webhooks/send.ts';
 import { createParser } from './ingestion/parser.ts';
 import { createVersionActivities } from './ingestion/versions.ts';
+import { createCrawlActivities } from './sources/crawl.ts';
+import { createSourceSyncActivities } from './sources/sync.ts';
 
 export interface ActivityDependencies {
   stores: Stores;
@@ -31,6 +34,9 @@ export interface ActivityDependencies {
   mailTransport: MailTransport;
   /** Calls addresses that customers chose (outbound/safe-fetch.ts). */
   safeFetch: typeof fetch;
+  crawlSchedules: CrawlSchedules;
+  /** Largest document, in bytes. */
+  maxContentBytes: number;
   logger: Logger;
   /** Told of each turn once, when its outcome is recorded. */
   onTurn: (turn: RecordedTurn) => void;
@@ -53,5 +59,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createWebhookActivities(deps),
     ...createQuestionActivities(deps),
     ...createRetentionActivities(deps),
+    ...createCrawlActivities(deps),
+    ...createSourceSyncActivities(deps),
   });
 }

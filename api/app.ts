@@ -14,6 +14,7 @@ import type { Providers } from '../providers/registry.ts';
 import type { Retriever } from '../retrieval/retriever.ts';
 import type { FrameListener } from '../stores/postgres/frames.ts';
 import type { Stores } from '../stores/postgres/index.ts';
+import type { OrderCrawl } from '../temporal/crawl-orders.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
 import { ndjsonRoutes } from './compat/ndjson.ts';
 import type { LeadFlow } from '../temporal/lead-flow.ts';
@@ -58,12 +59,14 @@ import { userRoutes } from './routes/users.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { widgetRoutes } from './routes/widget.ts';
+import { sourceRoutes } from './routes/sources.ts';
 
 export interface AppDependencies {
   stores: Stores;
   dispatcher: Dispatcher;
   leadFlow: LeadFlow;
   tokens: Tokens;
+  orderCrawl: OrderCrawl;
   retriever: Retriever;
   providers: Providers;
   frameListener: FrameListener;
@@ -210,6 +213,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   providerKeyRoutes(app, deps);
   usageRoutes(app, deps);
   widgetRoutes(app, deps);
+  sourceRoutes(app, deps);
   if (settings.demo) demoRoutes(app, settings.demo);
   return app;
 }

@@ -25,6 +25,7 @@ import { connectPostgres } from '../stores/postgres/client.ts';
 import { createFrameListener } from '../stores/postgres/frames.ts';
 import { createStores } from '../stores/postgres/index.ts';
 import { createTemporalClient } from '../temporal/connection.ts';
+import { createCrawlOrders } from '../temporal/crawl-orders.ts';
 import { createDispatcher } from '../temporal/dispatcher.ts';
 import { createLeadFlow } from '../temporal/lead-flow.ts';
 import { widgetFiles } from '../widget/build.ts';
@@ -60,6 +61,7 @@ const app = await createApp({
   tokens: createTokens(authSecrets(config)),
   retriever: createRetriever({ spaces, chunks: stores.chunks }),
   providers,
+  orderCrawl: createCrawlOrders(client),
   frameListener: createFrameListener(sql, (error) => logger.warn({ err: error }, 'not listening for frames')),
   widget: await widgetFiles(join(config.FRONTDESK_HOME, 'cache')),
   probes: {

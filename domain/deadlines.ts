@@ -111,6 +111,8 @@ export const overdue = {
   mailGrace: 60_000,
   /** The same after a lead session's end. */
   leadGrace: 60_000,
+  /** The same for a crawl. */
+  crawlSilence: 60_000,
   batch: 20,
 } as const;
 
@@ -148,6 +150,33 @@ export const elasticsearch = {
   write: 60_000,
   /** How long Elasticsearch holds a write while its shard is starting. */
   shardWait: 10_000,
+} as const;
+
+/** A crawl of a source. */
+export const crawl = {
+  /** A page, from the request to the end of its body. */
+  page: 30_000,
+  /** Reading one page in its thread; longer takes only a page that is made to harm. */
+  read: 10_000,
+  /** One try of the activity that visits pages begins no page after this... */
+  batchTime: 30_000,
+  /** ...and, with its last pages and what they wait for, ends within this. */
+  visit: 5 * 60_000,
+  heartbeat: 5_000,
+  heartbeatEvery: 1_000,
+  retry: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 30_000 },
+  /** An outage of PostgreSQL, say, that lasts longer fails the crawl. */
+  giveUpAfter: 24 * 60 * 60 * 1000,
+  /** A page that fails for a passing reason is visited again after this; it doubles with every try. */
+  pageRetry: 5_000,
+  /** The pause when a server says 429 and not how long. */
+  throttled: 60_000,
+  /** The longest pause that a server can ask for. */
+  throttledAtMost: 60 * 60 * 1000,
+  /** The longest pause between two requests that robots.txt can ask for. */
+  delayAtMost: 30_000,
+  /** Pauses up to this long are waited for within the activity, longer ones by a timer of the workflow. */
+  shortPause: 5_000,
 } as const;
 
 /** Calls to addresses that customers or pages chose. */

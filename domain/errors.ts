@@ -52,6 +52,9 @@ export const errorTable = {
   ],
   PROVIDER_KEY_NOT_FOUND: [404, 'The project has no key for this provider.'],
   PROVIDER_FAILED: [502, 'The provider did not answer as it should.'],
+  SOURCE_NOT_FOUND: [404, 'There is no such source in this project.'],
+  CRAWL_RUNNING: [409, 'A crawl of this source is under way. Wait for it, or cancel it.'],
+  CRAWL_NOT_RUNNING: [409, 'No crawl of this source is under way.'],
   CONVERSATION_NOT_FOUND: [404, 'There is no such conversation in this project.'],
   CONVERSATION_ID_REQUIRED: [
     400,

@@ -62,6 +62,21 @@ export interface EraseVisitorInput {
   erasureId: string;
 }
 
+export interface CrawlSiteInput {
+  projectId: string;
+  sourceId: string;
+  /** Absent where a schedule starts the crawl: then it is counted when it begins. */
+  run?: number;
+  /** Set by a crawl that continues as a new one. */
+  carried?: { run: number; paused: boolean };
+}
+
+export interface SyncSourceInput {
+  projectId: string;
+  sourceId: string;
+  revision: number;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
@@ -74,6 +89,8 @@ export interface FlowInputs {
   leadVerification: LeadVerificationInput;
   answerQuestion: AnswerQuestionInput;
   eraseVisitor: EraseVisitorInput;
+  crawlSite: CrawlSiteInput;
+  syncSource: SyncSourceInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -103,6 +120,8 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   leadVerification: 'chat',
   answerQuestion: 'ingestion',
   eraseVisitor: 'ingestion',
+  crawlSite: 'ingestion',
+  syncSource: 'ingestion',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
@@ -187,6 +206,24 @@ export const answerQuestionDispatch = (input: AnswerQuestionInput): Dispatch => 
 export const eraseVisitorDispatch = (input: EraseVisitorInput): Dispatch => ({
   workflowType: 'eraseVisitor',
   workflowId: `erase/${input.erasureId}`,
+  projectId: input.projectId,
+  input,
+});
+
+export const crawlSiteDispatch = (input: CrawlSiteInput & { run: number }): Dispatch => ({
+  workflowType: 'crawlSite',
+  workflowId: `crawl/${input.sourceId}/${input.run}`,
+  projectId: input.projectId,
+  input,
+});
+
+/** The schedule of a source, and what the crawls are called that it starts: Temporal adds their time. */
+export const crawlScheduleId = (sourceId: string) => `crawl/${sourceId}`;
+export const scheduledCrawlId = (sourceId: string) => `crawl/${sourceId}/scheduled`;
+
+export const syncSourceDispatch = (input: SyncSourceInput): Dispatch => ({
+  workflowType: 'syncSource',
+  workflowId: `source/${input.sourceId}/${input.revision}`,
   projectId: input.projectId,
   input,
 });

@@ -207,6 +207,10 @@ const summaryOf = (dispatch: Dispatch): string => {
       return 'ask a visitor for name and address, and verify the address';
     case 'answerQuestion':
       return 'ask an unanswered question again';
+    case 'crawlSite':
+      return 'crawl a source';
+    case 'syncSource':
+      return 'set the schedule of a source, or remove a deleted one';
   }
 };
 

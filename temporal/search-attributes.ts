@@ -11,9 +11,10 @@ export const searchAttributes = {
   conversationId: defineSearchAttributeKey('conversationId', 'KEYWORD'),
   documentId: defineSearchAttributeKey('documentId', 'KEYWORD'),
   leadId: defineSearchAttributeKey('leadId', 'KEYWORD'),
+  sourceId: defineSearchAttributeKey('sourceId', 'KEYWORD'),
 } as const;
 
-export function searchAttributesOf({ input }: Dispatch): TypedSearchAttributes {
+export function searchAttributesOf({ input }: Pick<Dispatch, 'input'>): TypedSearchAttributes {
   const values = new Map<string, unknown>(Object.entries(input));
   const pairs = Object.values(searchAttributes).flatMap((key): SearchAttributePair[] => {
     const value = values.get(key.name);

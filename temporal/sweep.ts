@@ -87,6 +87,15 @@ async function sweepOverdue({
       reason: `${reasons[status] ?? closedByItself}.`,
     });
   }
+  for (const { projectId, sourceId, run, workflowId } of await stores.sourceRuns.claimSilent(
+    overdueTiming.batch,
+  )) {
+    const status = await dispatcher.statusOf(workflowId);
+    if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
+    const message = `${reasons[status] ?? closedByItself}. Crawl the source again.`;
+    const code = `WORKFLOW_${status}`;
+    await stores.sourceRuns.end(projectId, sourceId, run, { status: 'failed', code, message });
+  }
 }
 
 async function sweepLeadSessions({

@@ -19,6 +19,7 @@ import { connectPostgres } from '../stores/postgres/client.ts';
 import { createStores } from '../stores/postgres/index.ts';
 import { connectionOptions, createTemporalClient, dataConverter } from '../temporal/connection.ts';
 import { createDispatcher } from '../temporal/dispatcher.ts';
+import { createCrawlSchedules } from '../temporal/crawl-schedules.ts';
 import { startSweeps } from '../temporal/sweep.ts';
 import { tracingOf } from '../telemetry/load.ts';
 import { createMetrics, serveMetrics } from '../telemetry/metrics.ts';
@@ -70,6 +71,8 @@ const activities = createActivities({
   dispatcher,
   mailTransport,
   safeFetch: createSafeFetch({ allowedRanges: config.OUTBOUND_ALLOWED_RANGES }),
+  crawlSchedules: createCrawlSchedules(client),
+  maxContentBytes: config.MAX_CONTENT_BYTES,
   logger,
   onTurn: metrics.turn,
 });

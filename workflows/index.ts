@@ -2,6 +2,7 @@
 export { answerQuestion } from './answer-question.ts';
 export { applyRetention } from './apply-retention.ts';
 export { chatTurn } from './chat-turn.ts';
+export { crawlSite } from './crawl-site.ts';
 export { deleteDocument } from './delete-document.ts';
 export { deleteProject } from './delete-project.ts';
 export { deliverWebhook } from './deliver-webhook.ts';
@@ -11,3 +12,4 @@ export { ingestDocument } from './ingest-document.ts';
 export { leadVerification } from './lead-verification.ts';
 export { sendMail } from './send-mail.ts';
 export { updateChunks } from './update-chunks.ts';
+export { syncSource } from './sync-source.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import type { ProcessPlan } from './supervisor.ts';
 
-export const searchAttributes = ['projectId', 'conversationId', 'documentId', 'leadId'] as const;
+export const searchAttributes = ['projectId', 'conversationId', 'documentId', 'leadId', 'sourceId'] as const;
 
 /**
  * Without the first three the server ignores fairness keys, and one project's bulk upload delays all others.

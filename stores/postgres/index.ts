@@ -29,6 +29,9 @@ import { createRetentionStore } from './retention.ts';
 import { createSessionStore } from './sessions.ts';
 import { createSignInFailureStore } from './sign-in-failures.ts';
 import { createProviderKeyStore } from './provider-keys.ts';
+import { createSourcePageStore } from './source-pages.ts';
+import { createSourceRunStore } from './source-runs.ts';
+import { createSourceStore } from './sources.ts';
 import { createTurnStore } from './turns.ts';
 import { createVisitorDataStore } from './visitor-data.ts';
 import { createVisitorErasureStore } from './visitor-erasures.ts';
@@ -74,6 +77,9 @@ export function createStores(sql: Sql, encryption: Encryption) {
     leadSteps: createLeadStepStore(sql, encryption),
     mails: createMailStore(sql, encryption),
     webhooks: createWebhookStore(sql, encryption),
+    sources: createSourceStore(sql),
+    sourceRuns: createSourceRunStore(sql),
+    sourcePages: createSourcePageStore(sql),
     dispatches: createDispatchStore(sql),
     limits: createLimitStore(sql),
     overdue: createOverdueStore(sql),

@@ -8,6 +8,7 @@ import { setUpSchedules } from '../../temporal/schedules.ts';
 import { createApiClient, eventually } from './api-client.ts';
 import { startReceiver } from './webhook-receiver.ts';
 import { startVisitor } from './visitor.ts';
+import { sitePage, startSite } from './crawled-site.ts';
 
 const folder = new URL('../histories/', import.meta.url);
 /** Stack traces name the files of whatever machine this runs on. */
@@ -115,7 +116,7 @@ await onFreshServers('histories', async (environment) => {
   await api.call('POST', `/documents/${cancelled}/cancel`);
   const paused = await api.upload('This is paused before it begins.');
   await api.call('POST', `/documents/${paused}/pause`);
-  worker = await environment.startWorker();
+  worker = await environment.startWorker({ OUTBOUND_ALLOWED_RANGES: '127.0.0.1/32' });
   await save('ingest-document-cancelled', ingestion(cancelled));
   await eventually(async () => {
     const { json } = await api.call('GET', `/documents/${paused}`);
@@ -126,6 +127,52 @@ await onFreshServers('histories', async (environment) => {
   await save('ingest-document-paused', ingestion(paused));
   await asked;
   await save('chat-turn-cancelled', `turn/${turnId}`);
+
+  // A site of one page, and one that is not there.
+  const site = await startSite((path) =>
+    path === '/'
+      ? { body: sitePage('Lamps', 'We sell lamps of all kinds, and we mend them as well.') }
+      : undefined,
+  );
+  const source = (
+    await api.call('POST', '/sources', { url: site.url, schedule: { everyMinutes: 60 }, delayMs: 0 })
+  ).json.source.id;
+  await save('crawl-site-done', `crawl/${source}/1`);
+  await save('sync-source-scheduled', `source/${source}/1`);
+  const missing = (await api.call('POST', '/sources', { url: `${site.url}/missing` })).json.source.id;
+  await save('crawl-site-failed', `crawl/${missing}/1`);
+  worker.kill('SIGTERM');
+  await worker.exited;
+  await api.call('POST', `/sources/${source}/crawl`);
+  const crawl = environment.temporal.workflow.getHandle(`crawl/${source}/2`);
+  await eventually(() =>
+    crawl.signal('pause').then(
+      () => true,
+      () => undefined,
+    ),
+  );
+  worker = await environment.startWorker({ OUTBOUND_ALLOWED_RANGES: '127.0.0.1/32' });
+  await eventually(async () => {
+    const { json } = await api.call('GET', `/sources/${source}`);
+    return json.source.crawl.status === 'paused' ? true : undefined;
+  });
+  await api.call('POST', `/sources/${source}/resume`);
+  await save('crawl-site-paused', `crawl/${source}/2`);
+  worker.kill('SIGTERM');
+  await worker.exited;
+  await api.call('POST', `/sources/${source}/crawl`);
+  const stopped = environment.temporal.workflow.getHandle(`crawl/${source}/3`);
+  await eventually(() =>
+    stopped.cancel().then(
+      () => true,
+      () => undefined,
+    ),
+  );
+  worker = await environment.startWorker({ OUTBOUND_ALLOWED_RANGES: '127.0.0.1/32' });
+  await save('crawl-site-cancelled', `crawl/${source}/3`);
+  await api.call('DELETE', `/sources/${source}`);
+  await save('sync-source-deleted', `source/${source}/2`);
+  await site.close();
 
   await api.call('DELETE', `/documents/${ready}`);
   await save('delete-document', `delete/${ready}`);

@@ -3,12 +3,14 @@ import { readConfig } from '../../config.ts';
 import { type Activities, createActivities } from '../../activities/index.ts';
 import { createLogger } from '../../logging.ts';
 import { providersFrom } from '../../providers/from-config.ts';
+import { createSafeFetch } from '../../outbound/safe-fetch.ts';
 import { createLocalEmbedder } from '../../providers/local/embedder.ts';
 import { createMailTransport } from '../../providers/mail/index.ts';
 import { createRetriever } from '../../retrieval/retriever.ts';
 import { createSpaces } from '../../retrieval/spaces.ts';
 import { connectElasticsearch } from '../../stores/elasticsearch/client.ts';
 import { createDispatcher } from '../../temporal/dispatcher.ts';
+import { createCrawlSchedules } from '../../temporal/crawl-schedules.ts';
 import type { TestEnvironment } from './environment.ts';
 
 // Failing tries are what these tests are about; they need no log.
@@ -41,7 +43,9 @@ export function wireActivities(
     providers,
     dispatcher,
     mailTransport,
-    safeFetch: fetch,
+    crawlSchedules: createCrawlSchedules(temporal),
+    safeFetch: createSafeFetch(),
+    maxContentBytes: readConfig().MAX_CONTENT_BYTES,
     logger,
     onTurn: () => {},
   });
