@@ -22,7 +22,8 @@ const formats: Record<string, 'docx' | 'xlsx'> = {
  * alike. Each parser is loaded when it is first needed. Throws ParseError.
  */
 export async function parse(content: Uint8Array, hints: ContentHints): Promise<ParsedContent> {
-  if (content.byteLength === 0) throw new ParseError('DOCUMENT_EMPTY', 'The file is empty.');
+  if (content.byteLength === 0)
+    throw new ParseError('DOCUMENT_EMPTY', 'The file is empty. Upload it again with its content.');
   const parsed = await parseByContent(content, hints);
   if (/[\p{L}\p{N}]/u.test(parsed.text)) return parsed;
   const message =
