@@ -99,7 +99,7 @@ test('an answer in Markdown grows without being made anew, and its citations ope
   await page.locator('.text td').first().waitFor();
   await page.evaluate(`
     const text = document.querySelector('frontdesk-chat').shadowRoot.querySelector('.text');
-    window.before = [...text.querySelectorAll("h3, h3 ~ p, td")];`);
+    window.before = [...text.querySelectorAll("h2, h2 ~ p, td")];`);
   await turn.write('| Sweden | €14.90 |\n\n- by post\n- by courier\n\n```js\nconst price = 19.9;\n```\n');
   await turn.write(
     '\nSee [our page](https://example.com/shipping) or [this](javascript:alert(1)). <b onclick="x()">x</b>',
