@@ -30,7 +30,7 @@ export function widgetOn(page: Page) {
       await page.locator('.turn.finished').last().waitFor();
       const turn = lastTurn();
       await turn.locator('.end > *').first().waitFor();
-      return (await turn.locator('.text').textContent()) ?? '';
+      return (await turn.locator('.answer .text').textContent()) ?? '';
     },
   };
 }

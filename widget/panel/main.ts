@@ -11,6 +11,7 @@ import { createDriver } from './driver.ts';
 import { createHeader } from './header.ts';
 import { createLeadView, type LeadView } from './lead.ts';
 import { createLog } from './log.ts';
+import { warmUp } from './markdown.ts';
 import css from './panel.css';
 import { createTurnView, type TurnView } from './turn-view.ts';
 import { createWelcome } from './welcome.ts';
@@ -288,6 +289,7 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
   addEventListener('online', online);
   addEventListener('offline', online);
 
+  setTimeout(warmUp, 100);
   greet();
   draw();
   online();

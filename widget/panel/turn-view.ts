@@ -10,7 +10,7 @@ import { createMarkdown } from './markdown.ts';
 /** After this long without a new word the visitor is told that the answer is still being worked on. */
 const patienceMs = 4000;
 /** At most so much new text goes into one picture: a whole batch at once would hold up the page. */
-const lettersPerFrame = 240;
+const lettersPerFrame = 120;
 
 export interface TurnActions {
   retry(turn: ChatTurn): void;
