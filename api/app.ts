@@ -16,6 +16,7 @@ import type { FrameListener } from '../stores/postgres/frames.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { OrderCrawl } from '../temporal/crawl-orders.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
+import { askMySiteRoutes } from './compat/askmysite.ts';
 import { ndjsonRoutes } from './compat/ndjson.ts';
 import type { LeadFlow } from '../temporal/lead-flow.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -200,6 +201,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   turnRoutes(app, deps);
   chatSocketRoute(app, deps, stopping);
   ndjsonRoutes(app, deps);
+  await askMySiteRoutes(app, deps);
   conversationRoutes(app, deps);
   assistantRoutes(app, deps);
   leadRoutes(app, deps);

@@ -242,5 +242,8 @@ export const account = {
   knownNetwork: 90 * 24 * 60 * 60 * 1000,
 } as const;
 
+/** A visitor's session of a client that keeps one ends this long after its last question. */
+export const visitorSession = 30 * 24 * 60 * 60 * 1000;
+
 /** A key's "last used" is this exact: it is not written down for every call. */
 export const keyUse = 60_000;

@@ -37,6 +37,7 @@ import { createVisitorDataStore } from './visitor-data.ts';
 import { createVisitorErasureStore } from './visitor-erasures.ts';
 import { createUsageStore } from './usage.ts';
 import { createUserStore } from './users.ts';
+import { createVisitorSessionStore } from './visitor-sessions.ts';
 import { createWorkspaceStore } from './workspaces.ts';
 import { createWebhookStore } from './webhooks.ts';
 
@@ -80,6 +81,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     sources: createSourceStore(sql),
     sourceRuns: createSourceRunStore(sql),
     sourcePages: createSourcePageStore(sql),
+    visitorSessions: createVisitorSessionStore(sql),
     dispatches: createDispatchStore(sql),
     limits: createLimitStore(sql),
     overdue: createOverdueStore(sql),
