@@ -140,6 +140,8 @@ export const live = {
   outage: 30_000,
   /** A socket without a key sends one within this. */
   socketHello: 10_000,
+  /** Between two events for clients that parse one in each chunk from the network: closer ones would merge. */
+  eventGap: 12,
 } as const;
 
 /** POST /chat waits for its turn as long as a turn may last, and a little for recording it. */
@@ -209,6 +211,9 @@ export const webhooks = {
   retry: { initialInterval: 5_000, backoffCoefficient: 3, maximumInterval: 4 * 60 * 60 * 1000 },
   giveUpAfter: 3 * 24 * 60 * 60 * 1000,
 } as const;
+
+/** Reading an assistant that is imported, to the end of the answer. */
+export const assistantImport = 30_000;
 
 /** Opening a connection to PostgreSQL; a query then fails, and its caller decides. */
 export const postgresConnect = 5_000;

@@ -15,6 +15,7 @@ import { createExplanationStore } from './explanations.ts';
 import { createEvaluationStore } from './evaluations.ts';
 import { createFeedbackStore } from './feedback.ts';
 import { createFrameStore } from './frames.ts';
+import { createHostStore } from './hosts.ts';
 import { createKeyStore } from './keys.ts';
 import { createLimitStore } from './limits.ts';
 import { createLeadSessionStore } from './lead-sessions.ts';
@@ -57,6 +58,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     projects: createProjectStore(sql),
     projectDeletions: createProjectDeletionStore(sql),
     keys: createKeyStore(sql, encryption),
+    hosts: createHostStore(sql),
     audit: createAuditStore(sql),
     providerKeys: createProviderKeyStore(sql, encryption),
     documents: { ...createDocumentStore(sql), ...createDocumentVersionStore(sql) },

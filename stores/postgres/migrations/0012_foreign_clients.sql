@@ -10,3 +10,36 @@ create table visitor_sessions (
 );
 create index visitor_sessions_project on visitor_sessions (project_id, expires_at);
 create index visitor_sessions_conversation on visitor_sessions (conversation_id);
+
+-- The sites whose pages are known by their host alone: they send no key (the assistants proxy).
+create table hosts (
+  -- lower case, without "www." and without a port
+  host text primary key,
+  project_id uuid not null references projects on delete cascade,
+  -- who is written to when a visitor leaves an address
+  lead_recipients text[] not null default '{}',
+  created_at timestamptz not null default now()
+);
+create index hosts_project on hosts (project_id);
+
+-- How visitors of a project sign in, for the SmartChat widget.
+create table visitor_logins (
+  project_id uuid primary key references projects on delete cascade,
+  -- what is not secret: visitorLogin in domain/visitor-logins.ts
+  settings jsonb not null default '{}',
+  -- encrypted: headers of the site's own login call, and what signs the visitors' tokens
+  extra_headers text,
+  secret text
+);
+
+-- Conversations of that widget. Their history is read with the session's id alone, as its client does.
+create table widget_conversations (
+  conversation_id uuid primary key references conversations on delete cascade,
+  project_id uuid not null references projects on delete cascade,
+  -- who a signed token says that the visitor is; null: nobody said
+  user_id text,
+  user_name text,
+  user_email text
+);
+create index widget_conversations_project on widget_conversations (project_id);
+create index conversations_session on conversations (session_id) where session_id is not null;
