@@ -108,7 +108,6 @@ const environment = z.object({
   OPENAI_API_KEYS: jsonList.default([]),
   ASSISTANT_IDS: jsonList.default([]),
   EMAIL_TO: jsonList.default([]),
-  OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
 
   DATABASE_URL: z.url().optional(),
   /** The same as DATABASE_URL, under the name that an existing system uses. */

@@ -1,10 +1,12 @@
 // `frontdesk import-assistants`: makes a project of each site that an assistants proxy served, with what OpenAI holds
 // of its assistant.
 import { z } from 'zod';
+import { definedOf } from '../api/defined.ts';
 import type { Config } from '../config.ts';
 import { email } from '../domain/accounts.ts';
 import { assistantImport } from '../domain/deadlines.ts';
 import { hostName } from '../domain/hosts.ts';
+import { newProviderKey } from '../domain/provider-keys.ts';
 import { projectSettings, projectSettingsChange } from '../domain/projects.ts';
 import { withLimits } from '../outbound/limits.ts';
 import { isUuid } from '../stores/postgres/client.ts';
@@ -122,6 +124,7 @@ async function importSite(
 ): Promise<string> {
   const host = hostName.parse(site.domain);
   const leadRecipients = z.array(email).parse(site.leadRecipients);
+  const key = newProviderKey.parse({ apiKey: site.openAiKey });
   const settings = projectSettingsChange.parse({
     provider: 'openai',
     model,
@@ -132,7 +135,7 @@ async function importSite(
   const owned = known ? (await stores.projects.record(known))?.workspaceId === workspaceId : true;
   if (!owned) throw new Error('another workspace has this host already');
   const project = known
-    ? await stores.projects.change(known, { settings: given(settings) }, operator)
+    ? await stores.projects.change(known, { settings: definedOf(settings) }, operator)
     : await stores.projects.createIn(
         workspaceId,
         { name: name || host, settings: projectSettings.parse({ ...settings, allowedDomains: [host] }) },
@@ -140,9 +143,7 @@ async function importSite(
         operator,
       );
   if (!project) throw new Error('its project was deleted meanwhile');
+  await stores.providerKeys.put(project.id, 'openai', key, operator);
   await stores.hosts.set(project.id, host, { leadRecipients }, operator);
   return `${host}: project ${project.id} (${project.name}), ${model}`;
 }
-
-const given = <T extends object>(values: T): { [K in keyof T]: NonNullable<T[K]> } =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;

@@ -8,8 +8,6 @@ import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
 import { createDiagnosticsStore, type DiagnosticsStore } from '../stores/postgres/diagnostics.ts';
 import { secretSources } from '../stores/postgres/secrets.ts';
-import { importKey, setPlatformAdmin } from './accounts.ts';
-import { createDiagnosticsStore } from '../stores/postgres/diagnostics.ts';
 import { importKey, setHost, setPlatformAdmin } from './accounts.ts';
 import { diagnose, line } from './doctor.ts';
 import { apiAccess, loadConfig } from './environment.ts';
@@ -46,6 +44,7 @@ const usage = `frontdesk <command>
 
   rotate-encryption   Encrypts secrets at rest again with the first of ENCRYPTION_KEYS. Put a new key in front, restart
                       the processes, run this, and then take the old key away.
+
   set-host HOST PROJECT_ID
                   Lets the project answer the pages of this host, which send no key, whoever answered them before.
 

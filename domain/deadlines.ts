@@ -212,6 +212,11 @@ export const webhooks = {
   giveUpAfter: 3 * 24 * 60 * 60 * 1000,
 } as const;
 
+/** A site's own login, to the end of its answer: a visitor waits. */
+export const visitorLoginCall = 10_000;
+/** What a token says of a visitor holds this long. */
+export const visitorToken = 24 * 60 * 60 * 1000;
+
 /** Reading an assistant that is imported, to the end of the answer. */
 export const assistantImport = 30_000;
 

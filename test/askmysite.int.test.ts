@@ -106,7 +106,7 @@ describe('chat', () => {
     });
     // A reload: another page, the kept token, and another process.
     const afterReload = clientOf(live, undefined, urls[1]!);
-    afterReload.useToken(client.token());
+    afterReload.keepToken(client.token());
     const second = await afterReload.chat('And again');
     expect(second.json).not.toHaveProperty('sessionToken');
     expect(second.json.data.conversationId).toBe(first.json.data.conversationId);
@@ -129,12 +129,12 @@ describe('chat', () => {
     const client = clientOf(site.live);
     const { json: first } = await client.chat('One');
     const strangers = clientOf(other.live);
-    strangers.useToken(first.sessionToken);
+    strangers.keepToken(first.sessionToken);
     const { json: theirs } = await strangers.chat('Two');
     expect(theirs.sessionToken).toEqual(expect.any(String));
     expect(theirs.data.conversationId).not.toBe(first.data.conversationId);
 
-    client.useToken('unknown');
+    client.keepToken('unknown');
     expect((await client.chat('Three')).json.sessionToken).toEqual(expect.any(String));
     await environment.sql`update visitor_sessions set expires_at = now() where project_id = ${site.id}`;
     const { json: later } = await client.chat('Four');
@@ -246,7 +246,7 @@ describe('limits', () => {
     const client = clientOf(live);
     await client.chat('One');
     const others = urls.map((url) => clientOf(live, undefined, url));
-    for (const other of others) other.useToken(client.token());
+    for (const other of others) other.keepToken(client.token());
     const replies = await Promise.all(Array.from({ length: 14 }, (_, n) => others[n % 2]!.chat(`Hi ${n}`)));
     expect(replies.filter(({ status }) => status === 200)).toHaveLength(9);
     const refused = replies.find(({ status }) => status !== 200)!;

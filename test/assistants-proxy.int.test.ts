@@ -7,7 +7,12 @@ import { createPeople, type Person } from './support/accounts.ts';
 import { createApiClient, eventually } from './support/api-client.ts';
 import { createProxyClient } from './support/assistants-proxy-client.ts';
 import { frontdesk } from './support/cli.ts';
-import { createTestEnvironment, freePort, type TestEnvironment, type TestProject } from './support/environment.ts';
+import {
+  createTestEnvironment,
+  freePort,
+  type TestEnvironment,
+  type TestProject,
+} from './support/environment.ts';
 
 let environment: TestEnvironment;
 let url: string;
@@ -227,7 +232,7 @@ describe('frontdesk import-assistants', () => {
       const answer = (status: number, body: unknown) =>
         response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       const error = (message: string) => ({ error: { message, type: 'invalid_request_error' } });
-      if (key === 'sk-revoked') return answer(401, error('Incorrect API key provided: sk-revoked'));
+      if (key === 'sk-revoked-key') return answer(401, error('Incorrect API key provided: sk-revoked-key'));
       if (request.url === '/v1/assistants/asst_gone') return answer(404, error('No assistant found'));
       answer(200, {
         id: request.url!.split('/').at(-1),
@@ -253,7 +258,7 @@ describe('frontdesk import-assistants', () => {
   test('makes projects of what can be read, and reports what cannot', async () => {
     const env = lists({
       DOMAINS: ['https://www.lamps.example', 'gone.example', 'revoked.example'],
-      OPENAI_API_KEYS: ['sk-good', 'sk-good', 'sk-revoked'],
+      OPENAI_API_KEYS: ['sk-good-key', 'sk-good-key', 'sk-revoked-key'],
       ASSISTANT_IDS: ['asst_1', 'asst_gone', 'asst_2'],
       EMAIL_TO: ['sales@lamps.example'],
     });
@@ -265,7 +270,7 @@ describe('frontdesk import-assistants', () => {
     );
     expect(first.stderr).toContain('revoked.example: OpenAI answered 401 for asst_2: its key is not valid.');
     expect(first.stderr).not.toContain('sk-');
-    expect(calls[0]).toEqual({ path: '/v1/assistants/asst_1', key: 'sk-good', beta: 'assistants=v2' });
+    expect(calls[0]).toEqual({ path: '/v1/assistants/asst_1', key: 'sk-good-key', beta: 'assistants=v2' });
 
     const projectId = (await environment.stores.hosts.find('lamps.example'))!;
     const { workspaceId, settings } = (await environment.stores.projects.record(projectId))!;
@@ -277,6 +282,8 @@ describe('frontdesk import-assistants', () => {
       temperature: 0.3,
       allowedDomains: ['lamps.example'],
     });
+    const keys = await environment.stores.providerKeys.list(projectId);
+    expect(keys).toMatchObject([{ provider: 'openai', lastFour: '-key', baseUrl: null }]);
     const [host] = await environment.stores.hosts.list(projectId);
     expect(host!.leadRecipients).toEqual(['sales@lamps.example']);
 
@@ -288,7 +295,7 @@ describe('frontdesk import-assistants', () => {
   });
 
   test('refuses lists that do not fit, a workspace that is none, and a host that others have', async () => {
-    const site = { DOMAINS: ['shop.example'], OPENAI_API_KEYS: ['sk-good'], ASSISTANT_IDS: ['asst_1'] };
+    const site = { DOMAINS: ['shop.example'], OPENAI_API_KEYS: ['sk-good-key'], ASSISTANT_IDS: ['asst_1'] };
     const refusal = async (values: Record<string, string[]>, workspaceId = owner.workspaceId) =>
       (await command(['import-assistants', workspaceId], lists(values))).stderr;
     expect(await refusal({ ...site, ASSISTANT_IDS: [] })).toContain(
@@ -302,6 +309,8 @@ describe('frontdesk import-assistants', () => {
       ...lists(site),
       OPENAI_BASE_URL: `http://127.0.0.1:${await freePort()}/v1`,
     });
-    expect(unreachable.stderr).toMatch(/^shop\.example: 127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)\.$/m);
+    expect(unreachable.stderr).toMatch(
+      /^shop\.example: 127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)\.$/m,
+    );
   });
 });

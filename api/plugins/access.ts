@@ -29,6 +29,8 @@ declare module 'fastify' {
     /** Any user who is signed in. */
     signedIn?: boolean;
     platformAdmin?: boolean;
+    /** The query parameter that names the project of a `role`, where it is not `projectId`. */
+    projectParameter?: 'tenant_id';
   }
   interface FastifyRequest {
     /** Of the key, or of the path or query; routes with a scope or a role always have one. */
@@ -178,13 +180,14 @@ async function admitUser(
 }
 
 function idOf(
-  { params, query }: FastifyRequest,
+  { params, query, routeOptions }: FastifyRequest,
   name: 'projectId' | 'workspaceId',
   missing: 'PROJECT_NOT_FOUND' | 'WORKSPACE_NOT_FOUND',
 ): string {
-  const id = (params as Record<string, unknown>)[name] ?? (query as Record<string, unknown>)[name];
+  const parameter = (name === 'projectId' && routeOptions.config.projectParameter) || name;
+  const id = (params as Record<string, unknown>)[name] ?? (query as Record<string, unknown>)[parameter];
   if (id === undefined) {
-    throw new AppError('INVALID_REQUEST', { message: `Say which one: add ?${name}=… to the address.` });
+    throw new AppError('INVALID_REQUEST', { message: `Say which one: add ?${parameter}=… to the address.` });
   }
   if (typeof id !== 'string' || !isUuid(id)) throw new AppError(missing);
   return id;

@@ -25,7 +25,7 @@ export function createAskMySiteClient(apiBaseUrl: string, apiKey: string | undef
   return {
     config: () => call('config'),
     token: () => sessionToken,
-    useToken: (token: string | undefined) => {
+    keepToken: (token: string | undefined) => {
       sessionToken = token;
     },
     async chat(message: unknown, extra: object = {}): Promise<AskMySiteReply> {

@@ -43,3 +43,29 @@ create table widget_conversations (
 );
 create index widget_conversations_project on widget_conversations (project_id);
 create index conversations_session on conversations (session_id) where session_id is not null;
+
+-- Databases that a project's assistant may be allowed to ask, and tools that it may be given.
+create table db_connections (
+  id uuid primary key,
+  project_id uuid not null references projects on delete cascade,
+  name text not null,
+  -- what is not secret: dbConnection in domain/tools.ts
+  settings jsonb not null,
+  -- encrypted: password and connection string
+  secrets text not null,
+  created_at timestamptz not null default now(),
+  unique (project_id, name)
+);
+create table tools (
+  id uuid primary key,
+  project_id uuid not null references projects on delete cascade,
+  name text not null,
+  db_connection_id uuid references db_connections on delete set null,
+  -- what is not secret: tool in domain/tools.ts
+  settings jsonb not null,
+  -- encrypted: it may hold keys of the called service
+  config text not null,
+  created_at timestamptz not null default now(),
+  unique (project_id, name)
+);
+create index tools_db_connection on tools (db_connection_id);
