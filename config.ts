@@ -18,6 +18,17 @@ const list = z.string().transform((text) =>
     .filter(Boolean),
 );
 
+/** `["a", "b"]`, or one value as it is. */
+const jsonList = z.string().transform((text, context): string[] => {
+  if (!text.trimStart().startsWith('[')) return [text.trim()];
+  try {
+    return z.array(z.string().trim()).parse(JSON.parse(text));
+  } catch {
+    context.addIssue('must be a list of texts in JSON, such as ["a", "b"]');
+    return z.NEVER;
+  }
+});
+
 const secret = z
   .string()
   .min(32, 'must have at least 32 characters, as `openssl rand -base64 32` prints them');
@@ -88,6 +99,15 @@ const environment = z.object({
   METRICS_PORT: port.optional(),
   /** Where traces go, by OTLP over HTTP, without /v1/traces; absent: nowhere. */
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
+
+  /**
+   * What `frontdesk import-assistants` reads: lists of an assistants proxy, in JSON, that belong together by index. One
+   * address in EMAIL_TO serves all.
+   */
+  DOMAINS: jsonList.default([]),
+  OPENAI_API_KEYS: jsonList.default([]),
+  ASSISTANT_IDS: jsonList.default([]),
+  EMAIL_TO: jsonList.default([]),
 
   DATABASE_URL: z.url().optional(),
   /** The same as DATABASE_URL, under the name that an existing system uses. */

@@ -16,22 +16,27 @@ import type { FrameListener } from '../stores/postgres/frames.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { OrderCrawl } from '../temporal/crawl-orders.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
+import type { LeadFlow } from '../temporal/lead-flow.ts';
+import type { WidgetFiles } from '../widget/build.ts';
+import { askMySiteRoutes } from './compat/askmysite.ts';
+import { assistantsProxyRoutes } from './compat/assistants-proxy.ts';
 import { ndjsonRoutes } from './compat/ndjson.ts';
 import type { LeadFlow } from '../temporal/lead-flow.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
+import { smartChatRoutes } from './compat/smartchat.ts';
+import { smartChatAdminRoutes } from './compat/smartchat-admin.ts';
 import { accessControl } from './plugins/access.ts';
 import { callCounts } from './plugins/call-counts.ts';
-import type { WidgetFiles } from '../widget/build.ts';
 import { renderError } from './plugins/errors.ts';
-import { webSockets } from './plugins/websocket.ts';
-import { assistantRoutes } from './routes/assistant.ts';
-import { authRoutes } from './routes/auth.ts';
 import { limitGuesses, type RateLimitSettings, rateLimits } from './plugins/rate-limits.ts';
 import { requestLog } from './plugins/request-log.ts';
 import { security } from './plugins/security.ts';
 import { storableText } from './plugins/storable-text.ts';
+import { webSockets } from './plugins/websocket.ts';
 import { openApi } from './reference/openapi.ts';
+import { assistantRoutes } from './routes/assistant.ts';
+import { authRoutes } from './routes/auth.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { chatSocketRoute } from './routes/chat-socket.ts';
 import { conversationRoutes } from './routes/conversations.ts';
@@ -40,6 +45,8 @@ import { documentRoutes } from './routes/documents.ts';
 import { explanationRoutes } from './routes/explanations.ts';
 import { exportRoutes } from './routes/exports.ts';
 import { healthRoutes } from './routes/health.ts';
+import { hostRoutes } from './routes/hosts.ts';
+import { ingestionRoutes } from './routes/ingestion.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { leadRoutes } from './routes/leads.ts';
 import { projectRoutes } from './routes/projects.ts';
@@ -56,10 +63,10 @@ import { visitorErasureRoutes } from './routes/visitor-erasures.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { userRoutes } from './routes/users.ts';
-import { workspaceRoutes } from './routes/workspaces.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { widgetRoutes } from './routes/widget.ts';
 import { sourceRoutes } from './routes/sources.ts';
+import { workspaceRoutes } from './routes/workspaces.ts';
 
 export interface AppDependencies {
   stores: Stores;
@@ -70,6 +77,8 @@ export interface AppDependencies {
   retriever: Retriever;
   providers: Providers;
   frameListener: FrameListener;
+  /** For addresses that a customer chose. */
+  safeFetch: typeof fetch;
   widget: WidgetFiles;
   /** Whether each server answers; rejects with the reason where it does not. */
   probes: {
@@ -189,6 +198,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   workspaceRoutes(app, deps);
   projectRoutes(app, deps);
   keyRoutes(app, deps);
+  hostRoutes(app, deps);
   userRoutes(app, deps);
   documentRoutes(app, deps);
   await fileRoutes(app, deps);
@@ -200,6 +210,10 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   turnRoutes(app, deps);
   chatSocketRoute(app, deps, stopping);
   ndjsonRoutes(app, deps);
+  await askMySiteRoutes(app, deps);
+  await assistantsProxyRoutes(app, deps);
+  await smartChatRoutes(app, deps, stopping);
+  await smartChatAdminRoutes(app, deps);
   conversationRoutes(app, deps);
   assistantRoutes(app, deps);
   leadRoutes(app, deps);

@@ -31,3 +31,14 @@ export const eventsOf = (description: string) => ({
   description,
   content: { 'text/event-stream': { schema: z.string() } },
 });
+
+/** The same body with every field left out at will, and without defaults: what a change is made of. */
+export function changeOf<S extends z.ZodRawShape>(body: z.ZodObject<S>) {
+  const fields = Object.entries(body.shape).map(([name, field]) => [
+    name,
+    z.optional(field instanceof z.ZodDefault ? field.unwrap() : field),
+  ]);
+  return z.object(Object.fromEntries(fields)) as unknown as z.ZodObject<{
+    [K in keyof S]: z.ZodOptional<S[K] extends z.ZodDefault<infer T> ? T : S[K]>;
+  }>;
+}

@@ -15,6 +15,7 @@ import { createEncryption } from '../encryption.ts';
 import { createLogger } from '../logging.ts';
 import { providersFrom } from '../providers/from-config.ts';
 import { createLocalEmbedder, localEmbeddingSpace } from '../providers/local/embedder.ts';
+import { createSafeFetch } from '../outbound/safe-fetch.ts';
 import { withQueryCache } from '../providers/query-cache.ts';
 import { createRetriever } from '../retrieval/retriever.ts';
 import { createSpaces } from '../retrieval/spaces.ts';
@@ -64,6 +65,7 @@ const app = await createApp({
   orderCrawl: createCrawlOrders(client),
   frameListener: createFrameListener(sql, (error) => logger.warn({ err: error }, 'not listening for frames')),
   widget: await widgetFiles(join(config.FRONTDESK_HOME, 'cache')),
+  safeFetch: createSafeFetch({ allowedRanges: config.OUTBOUND_ALLOWED_RANGES }),
   probes: {
     postgresql: () => stores.ping(),
     temporal: () => dispatcher.ping(),

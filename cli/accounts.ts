@@ -3,11 +3,12 @@ import { text } from 'node:stream/consumers';
 import { type Config, encryptionKeys, required } from '../config.ts';
 import type { Actor } from '../domain/accounts.ts';
 import type { KeyKind } from '../domain/auth.ts';
+import { hostName } from '../domain/hosts.ts';
 import { createEncryption } from '../encryption.ts';
 import { connectPostgres, isUuid } from '../stores/postgres/client.ts';
 import { createStores, type Stores } from '../stores/postgres/index.ts';
 
-const operator: Actor = { type: 'operator', id: null, ip: null };
+export const operator: Actor = { type: 'operator', id: null, ip: null };
 
 /** Makes a user a platform admin, or takes that away. Throws an Error that says what is wrong. */
 export async function setPlatformAdmin(
@@ -49,7 +50,20 @@ export async function importKey(
   });
 }
 
-async function withStores<T>(config: Config, work: (stores: Stores) => Promise<T>): Promise<T> {
+/** Lets a project answer the pages of a host, whoever did so before. */
+export async function setHost(config: Config, host: string, projectId: string): Promise<string> {
+  const name = hostName.safeParse(host);
+  if (!name.success) throw new Error(`${host} ${name.error.issues[0]!.message}.`);
+  return await withStores(config, async ({ projects, hosts }) => {
+    const project = isUuid(projectId) ? await projects.record(projectId) : undefined;
+    if (!project) throw new Error(`There is no project ${projectId}.`);
+    await hosts.move(projectId, name.data, operator);
+    return `${project.name} answers the pages of ${name.data}.`;
+  });
+}
+
+/** The stores, for as long as the work takes. */
+export async function withStores<T>(config: Config, work: (stores: Stores) => Promise<T>): Promise<T> {
   const url = required(config, 'DATABASE_URL');
   const sql = connectPostgres(url, { poolSize: 1, applicationName: 'frontdesk-cli' });
   try {

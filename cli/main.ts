@@ -8,11 +8,12 @@ import { connectElasticsearch } from '../stores/elasticsearch/client.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
 import { createDiagnosticsStore, type DiagnosticsStore } from '../stores/postgres/diagnostics.ts';
 import { secretSources } from '../stores/postgres/secrets.ts';
-import { importKey, setPlatformAdmin } from './accounts.ts';
+import { importKey, setHost, setPlatformAdmin } from './accounts.ts';
 import { diagnose, line } from './doctor.ts';
 import { apiAccess, loadConfig } from './environment.ts';
 import { count, fail, type Finding, reasonOf } from './finding.ts';
 import { ingest } from './ingest.ts';
+import { importAssistants } from './import-assistants.ts';
 import { progressLine } from './progress.ts';
 import { rebuildIndex } from './rebuild-index.ts';
 import { rotateEncryption } from './rotate-encryption.ts';
@@ -44,6 +45,13 @@ const usage = `frontdesk <command>
   rotate-encryption   Encrypts secrets at rest again with the first of ENCRYPTION_KEYS. Put a new key in front, restart
                       the processes, run this, and then take the old key away.
 
+  set-host HOST PROJECT_ID
+                  Lets the project answer the pages of this host, which send no key, whoever answered them before.
+
+  import-assistants WORKSPACE_ID
+                  Makes a project of each site of an assistants proxy, from DOMAINS, OPENAI_API_KEYS, ASSISTANT_IDS and
+                  EMAIL_TO. What OpenAI holds of an assistant is read once. Can run again.
+
 The servers' addresses come from the environment, from .env, or from the \`npm start\` that runs from this folder.
 `;
 
@@ -69,6 +77,8 @@ else if (command === 'rebuild-index') await rebuild(...argumentsOf([]));
 else if (command === 'admin') await admin(...argumentsOf(['the address of a user']));
 else if (command === 'import-key') await importProjectKey(...argumentsOf(["the project's id"]));
 else if (command === 'rotate-encryption') await rotate(...argumentsOf([]));
+else if (command === 'set-host') await host(...argumentsOf(['the host', "the project's id"]));
+else if (command === 'import-assistants') await assistants(...argumentsOf(["the workspace's id"]));
 else misused(command ? `There is no command ${command}.` : 'Name a command.');
 
 /** As many arguments as there are names. */
@@ -88,6 +98,23 @@ async function importProjectKey(projectId: string): Promise<void> {
   const kind =
     keyKinds.find((known) => known === values.kind) ?? misused(`There is no kind of key ${values.kind}.`);
   await say(() => importKey(config, projectId, kind, process.stdin));
+}
+
+async function host(name: string, projectId: string): Promise<void> {
+  const config = read(loadConfig);
+  await say(() => setHost(config, name, projectId));
+}
+
+async function assistants(workspaceId: string): Promise<void> {
+  const config = read(loadConfig);
+  await say(async () => {
+    const { lines, failures } = await importAssistants(config, workspaceId);
+    for (const line of lines) console.log(line);
+    for (const failure of failures) console.error(failure);
+    if (failures.length > 0)
+      throw new Error(`Not imported: ${failures.length} of ${lines.length + failures.length}.`);
+    return `Imported: ${lines.length}.`;
+  });
 }
 
 /** Prints what was done, or why it was not, and then ends with 1. */

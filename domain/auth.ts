@@ -70,10 +70,21 @@ export function isSiteAllowed(
   rules: SiteRules,
   fallback: readonly string[],
 ): boolean {
+  if (hostOf(origin) === undefined) return false;
+  if (rules.allowedDomains.length === 0 && fallback.length === 0) return true;
+  return isSiteListed(origin, key, rules, fallback);
+}
+
+/** The same where no allowlist allows no site. */
+export function isSiteListed(
+  origin: string,
+  key: Pick<ApiKey, 'environment'>,
+  rules: SiteRules,
+  fallback: readonly string[],
+): boolean {
   const host = hostOf(origin);
   if (host === undefined) return false;
   const domains = rules.allowedDomains.length > 0 ? rules.allowedDomains : fallback;
-  if (domains.length === 0) return true;
   if (isLocalhost(host) && (key.environment === 'test' || rules.allowLocalhost)) return true;
   return domains.some((domain) => host === domain || host.endsWith(`.${domain}`));
 }

@@ -140,6 +140,8 @@ export const live = {
   outage: 30_000,
   /** A socket without a key sends one within this. */
   socketHello: 10_000,
+  /** Between two events for clients that parse one in each chunk from the network: closer ones would merge. */
+  eventGap: 12,
 } as const;
 
 /** POST /chat waits for its turn as long as a turn may last, and a little for recording it. */
@@ -210,6 +212,14 @@ export const webhooks = {
   giveUpAfter: 3 * 24 * 60 * 60 * 1000,
 } as const;
 
+/** A site's own login, to the end of its answer: a visitor waits. */
+export const visitorLoginCall = 10_000;
+/** What a token says of a visitor holds this long. */
+export const visitorToken = 24 * 60 * 60 * 1000;
+
+/** Reading an assistant that is imported, to the end of the answer. */
+export const assistantImport = 30_000;
+
 /** Opening a connection to PostgreSQL; a query then fails, and its caller decides. */
 export const postgresConnect = 5_000;
 /** The longest pause before a lost connection is opened again. */
@@ -241,6 +251,9 @@ export const account = {
   /** A network counts as the owner's this long after a sign-in from it. */
   knownNetwork: 90 * 24 * 60 * 60 * 1000,
 } as const;
+
+/** A visitor's session of a client that keeps one ends this long after its last question. */
+export const visitorSession = 30 * 24 * 60 * 60 * 1000;
 
 /** A key's "last used" is this exact: it is not written down for every call. */
 export const keyUse = 60_000;

@@ -42,6 +42,9 @@ export const errorRemedies: Partial<Record<ErrorCode, string>> = {
     '`details` has the limit and what is used and reserved. Raise `tokenLimit` or `monthlyTokenBudget`, or wait for answers under way, which give back what they do not use.',
   HTTPS_REQUIRED:
     'Use `https://`. Operators: end TLS in a proxy that sets `X-Forwarded-Proto`, and set `TRUST_PROXY`. A key that was sent over plain HTTP should be rotated.',
+  HOST_UNKNOWN:
+    'Add the host: `PUT /projects/:projectId/hosts/:host`. The call has to come from a page, with an `Origin` or a `Referer`.',
+  HOST_TAKEN: 'Remove it from the other project. An operator can move it: `frontdesk set-host`.',
   ROUTE_NOT_FOUND: 'Compare method and path with `/docs`.',
   DOCUMENT_NOT_FOUND: 'The id is wrong, deleted, or of another project than the key.',
   DOCUMENT_STATE: 'Look at the document’s `status` first; the message says which status the call needs.',

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { encryptionKeys, readConfig, required } from '../config.ts';
+import type { Actor } from '../domain/accounts.ts';
 import { createEncryption } from '../encryption.ts';
 import { connectPostgres } from '../stores/postgres/client.ts';
 import { newId } from '../stores/postgres/ids.ts';
@@ -30,6 +31,7 @@ interface UploadedDocument {
   error: { message: string } | null;
 }
 
+const operator: Actor = { type: 'operator', id: null, ip: null };
 const folder = new URL('./demo/help-centre/', import.meta.url);
 const config = readConfig();
 const apiUrl = `http://127.0.0.1:${config.PORT}`;
@@ -70,6 +72,8 @@ async function createDemoProject({ projectId, apiKey, widgetKey }: DemoKeys): Pr
   for (const [name, kind, key] of keys) {
     if (key) await stores.keys.create(projectId, { key, name, kind, environment: 'test' });
   }
+  // Existing pages that know no key can be tried on this machine at once.
+  for (const host of ['localhost', '127.0.0.1']) await stores.hosts.set(projectId, host, {}, operator);
 }
 
 async function ingestHelpCentre(apiKey: string): Promise<void> {

@@ -53,10 +53,14 @@ const attempt = ({ method, path, role }: Operation, headers: Record<string, stri
   const ids: Record<string, string> = { projectId, workspaceId };
   const filled = path.replaceAll(/\{(\w+)\}/g, (_, name) => ids[name] ?? crypto.randomUUID());
   const query =
-    role && !path.includes('{projectId}') && !path.includes('{workspaceId}') ? `?projectId=${projectId}` : '';
+    role && !path.includes('{projectId}') && !path.includes('{workspaceId}')
+      ? `?projectId=${projectId}&tenant_id=${projectId}`
+      : '';
   return api.call(method, filled + query, undefined, headers);
 };
 const withKey = (key: string, extra = {}) => ({ 'x-api-key': key, ...extra });
+/** A foreign client's errors have its own shape, and no code. */
+const isOurs = ({ path }: Operation) => !path.startsWith('/api/');
 const name = ({ method, path }: Operation) => `${method} ${path}`;
 
 test('the public routes are these and no other', () => {
@@ -98,10 +102,8 @@ describe('a member needs the role of the route', () => {
     for (const operation of withRoles()) {
       for (const role of roles.slice(0, roles.indexOf(operation.role))) {
         const answer = await attempt(operation, members[role].bearer);
-        expect([answer.status, answer.json?.code], `${name(operation)} as ${role}`).toEqual([
-          403,
-          'INSUFFICIENT_ROLE',
-        ]);
+        expect(answer.status, `${name(operation)} as ${role}`).toBe(403);
+        if (isOurs(operation)) expect(answer.json?.code, name(operation)).toBe('INSUFFICIENT_ROLE');
       }
     }
   });
@@ -118,7 +120,8 @@ describe('a member needs the role of the route', () => {
     for (const operation of withRoles()) {
       const answer = await attempt(operation, outsider.bearer);
       expect(answer.status, name(operation)).toBe(404);
-      expect(answer.json.code, name(operation)).toMatch(/^(PROJECT|WORKSPACE)_NOT_FOUND$/);
+      if (isOurs(operation))
+        expect(answer.json.code, name(operation)).toMatch(/^(PROJECT|WORKSPACE)_NOT_FOUND$/);
     }
   });
 

@@ -87,7 +87,7 @@ async function createTenant(
 /** What would end what the others are about to look for. */
 const endsThings = ({ method, path }: Operation) =>
   method === 'DELETE' ||
-  /rotate|logout|password|suspend|login|register|otp|refresh|\/chat$|stream$|\/turns$/.test(path);
+  /rotate|regenerate|logout|password|suspend|login|register|otp|refresh|\/chat$|stream$|\/turns$/.test(path);
 
 const anyOf = (random: Random, tenant: Tenant, name: string): string => {
   const values = tenant.ids[name] ?? Object.values(tenant.ids).flat();

@@ -10,6 +10,7 @@ import { messagesOf } from '../routes/conversations.ts';
 import { linesOf } from '../schemas.ts';
 import { closed, sendLines } from '../turn-streams.ts';
 import { acceptTurn, followAccepted, messageText, recordedTurn, sessionName } from '../turns.ts';
+import { createShownText } from './shown-text.ts';
 
 const sessionBody = z.object({
   message: messageText,
@@ -123,35 +124,17 @@ const view = <T extends { id: string }>(conversation: T) => ({
 });
 
 type Line = z.infer<typeof line>;
-/**
- * Renders a turn's frames as the lines of the widget, which knows only these four. After a reset comes a blank line and
- * the new text; `done` carries only the recorded answer. What was never streamed because its frames were lost is sent
- * before `done`, so that the tokens always add up to something complete.
- */
+/** Renders a turn's frames as the lines of the widget, which knows only these four; a turn has one token at least. */
 export function ndjsonOf(conversationId: string): (frame: Frame) => Line[] {
-  let shown = '';
+  const textOf = createShownText();
   let begun = false;
   return (frame) => {
-    switch (frame.type) {
-      case 'start':
-        return [{ type: 'start', conversationId }];
-      case 'reset':
-        if (shown === '') return [];
-        shown = '';
-        return [{ type: 'token', token: '\n\n' }];
-      case 'token':
-        shown += frame.text;
-        begun = true;
-        return [{ type: 'token', token: frame.text }];
-      case 'sources':
-        return [];
-      case 'done': {
-        const rest = frame.reply.startsWith(shown) ? frame.reply.slice(shown.length) : `\n\n${frame.reply}`;
-        const lines: Line[] = rest === '' && begun ? [] : [{ type: 'token', token: rest }];
-        return [...lines, { type: 'done', message: frame.reply, conversationId }];
-      }
-      case 'error':
-        return [{ type: 'error', error: frame.message }];
-    }
+    if (frame.type === 'start') return [{ type: 'start', conversationId }];
+    if (frame.type === 'error') return [{ type: 'error', error: frame.message }];
+    const token = textOf(frame);
+    const done = frame.type === 'done';
+    const lines: Line[] = token !== '' || (done && !begun) ? [{ type: 'token', token }] : [];
+    begun ||= lines.length > 0;
+    return done ? [...lines, { type: 'done', message: frame.reply, conversationId }] : lines;
   };
 }

@@ -1,7 +1,14 @@
 import type { FastifyRequest, RouteOptions } from 'fastify';
 import type { Tokens } from '../../auth/tokens.ts';
 import { type Actor, hasRole, type User } from '../../domain/accounts.ts';
-import { type ApiKey, effectiveScopes, isSiteAllowed, type Role, type Scope } from '../../domain/auth.ts';
+import {
+  type ApiKey,
+  effectiveScopes,
+  isSiteAllowed,
+  isSiteListed,
+  type Role,
+  type Scope,
+} from '../../domain/auth.ts';
 import { AppError } from '../../domain/errors.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { Stores } from '../../stores/postgres/index.ts';
@@ -22,6 +29,8 @@ declare module 'fastify' {
     /** Any user who is signed in. */
     signedIn?: boolean;
     platformAdmin?: boolean;
+    /** The query parameter that names the project of a `role`, where it is not `projectId`. */
+    projectParameter?: 'tenant_id';
   }
   interface FastifyRequest {
     /** Of the key, or of the path or query; routes with a scope or a role always have one. */
@@ -92,19 +101,22 @@ export function userOf({ user }: FastifyRequest): User {
 
 /**
  * Admits a key with the scope, or throws API_KEY_REQUIRED, INVALID_API_KEY, DOMAIN_NOT_AUTHORIZED or
- * INSUFFICIENT_SCOPE. For routes that take their key from elsewhere than our own headers, too.
+ * INSUFFICIENT_SCOPE. For routes that take their key from elsewhere than our own headers, too. `onlyListedSites`: a
+ * project without an allowlist lets no page in.
  */
 export async function admitKey(
   request: FastifyRequest,
   { stores, dispatcher, settings }: AccessDependencies,
   given: string | undefined,
   scope: Scope,
+  { onlyListedSites = false } = {},
 ): Promise<void> {
   if (!given) throw new AppError('API_KEY_REQUIRED');
   const key = await stores.keys.find(given);
   if (!key) throw new AppError('INVALID_API_KEY');
   const { origin } = request.headers;
-  if (origin !== undefined && !isSiteAllowed(origin, key, key, settings.defaultAllowedDomains)) {
+  const mayCall = onlyListedSites ? isSiteListed : isSiteAllowed;
+  if (origin !== undefined && !mayCall(origin, key, key, settings.defaultAllowedDomains)) {
     throw new AppError('DOMAIN_NOT_AUTHORIZED', {
       message: `Pages of ${origin.slice(0, 200)} may not use this key. Add the site to the project's allowedDomains.`,
     });
@@ -168,19 +180,21 @@ async function admitUser(
 }
 
 function idOf(
-  { params, query }: FastifyRequest,
+  { params, query, routeOptions }: FastifyRequest,
   name: 'projectId' | 'workspaceId',
   missing: 'PROJECT_NOT_FOUND' | 'WORKSPACE_NOT_FOUND',
 ): string {
-  const id = (params as Record<string, unknown>)[name] ?? (query as Record<string, unknown>)[name];
+  const parameter = (name === 'projectId' && routeOptions.config.projectParameter) || name;
+  const id = (params as Record<string, unknown>)[name] ?? (query as Record<string, unknown>)[parameter];
   if (id === undefined) {
-    throw new AppError('INVALID_REQUEST', { message: `Say which one: add ?${name}=… to the address.` });
+    throw new AppError('INVALID_REQUEST', { message: `Say which one: add ?${parameter}=… to the address.` });
   }
   if (typeof id !== 'string' || !isUuid(id)) throw new AppError(missing);
   return id;
 }
 
-function bearerOf({ headers }: FastifyRequest): string | undefined {
+/** The token of an Authorization header. */
+export function bearerOf({ headers }: FastifyRequest): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
 }
 

@@ -3,9 +3,9 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { FastifySchema, RouteOptions } from 'fastify';
 import { createJsonSchemaTransform } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import packageJson from '../../package.json' with { type: 'json' };
 import type { Scope } from '../../domain/auth.ts';
 import { type ErrorCode, errorTable } from '../../domain/errors.ts';
+import packageJson from '../../package.json' with { type: 'json' };
 import type { App } from '../app.ts';
 
 declare module 'fastify' {
@@ -74,7 +74,8 @@ export async function openApi(app: App): Promise<void> {
       const { schema, url } = toJsonSchema(document as Parameters<typeof toJsonSchema>[0]);
       // A route without a schema has nothing to tell: it serves a page or a file.
       if (!document.schema || schema.hide) return { schema: { hide: true }, url };
-      const inQuery = document.route.config?.role && !url.includes(':projectId');
+      const { role, projectParameter } = document.route.config ?? {};
+      const inQuery = role && !projectParameter && !url.includes(':projectId');
       return { schema: describe(inQuery ? withProject(schema) : schema, document.route), url };
     },
   });

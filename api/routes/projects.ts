@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { hasRole } from '../../domain/accounts.ts';
 import type { ApiKeyRecord } from '../../domain/auth.ts';
 import { AppError } from '../../domain/errors.ts';
-import { projectSettings } from '../../domain/projects.ts';
+import { type ProjectRecord, type ProjectSettings, projectSettings } from '../../domain/projects.ts';
+import type { Stores } from '../../stores/postgres/index.ts';
 import { newApiKey } from '../../stores/postgres/keys.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { auditQuery, auditView } from '../audit.ts';
@@ -14,6 +15,30 @@ import { keyView } from './keys.ts';
 const params = z.object({ projectId: z.string() });
 const warning = z.object({ code: z.literal('KEY_IS_PUBLIC'), keyId: z.uuid(), message: z.string() });
 const tags = ['Projects'];
+
+/**
+ * Creates a project with its ordinary key, in the workspace or the first in which the user may. Throws
+ * WORKSPACE_NOT_FOUND and INSUFFICIENT_ROLE.
+ */
+export async function createProject(
+  { workspaces, projects }: Pick<Stores, 'workspaces' | 'projects'>,
+  request: FastifyRequest,
+  given: { workspaceId?: string | undefined; name: string; settings?: Partial<ProjectSettings> },
+): Promise<{ project: ProjectRecord; apiKey: string }> {
+  const { workspaceId: wanted, name, settings } = given;
+  const mine = await workspaces.listOf(userOf(request).id);
+  const workspace = mine.find(({ id, role }) => (wanted ? id === wanted : hasRole(role, 'admin')));
+  if (!workspace) throw new AppError(wanted ? 'WORKSPACE_NOT_FOUND' : 'INSUFFICIENT_ROLE');
+  if (!hasRole(workspace.role, 'admin')) throw new AppError('INSUFFICIENT_ROLE');
+  const apiKey = newApiKey('live');
+  const project = await projects.createIn(
+    workspace.id,
+    { name, settings: projectSettings.parse(settings ?? {}) },
+    { key: apiKey, name: 'Project key', kind: 'ordinary', environment: 'live' },
+    actorOf(request),
+  );
+  return { project, apiKey };
+}
 
 export function projectRoutes(app: App, { stores, dispatcher, settings }: AppDependencies): void {
   const { projects, keys } = stores;
@@ -59,18 +84,13 @@ export function projectRoutes(app: App, { stores, dispatcher, settings }: AppDep
       },
     },
     async (request, reply) => {
-      const { workspaceId: wanted, ...body } = request.body;
-      const mine = await stores.workspaces.listOf(userOf(request).id);
-      const workspace = mine.find(({ id, role }) => (wanted ? id === wanted : hasRole(role, 'admin')));
-      if (!workspace) throw new AppError(wanted ? 'WORKSPACE_NOT_FOUND' : 'INSUFFICIENT_ROLE');
-      if (!hasRole(workspace.role, 'admin')) throw new AppError('INSUFFICIENT_ROLE');
-      const apiKey = newApiKey('live');
-      const project = await projects.createIn(
-        workspace.id,
-        { name: body.name, settings: projectSettings.parse(settingsOf(body)) },
-        { key: apiKey, name: 'Project key', kind: 'ordinary', environment: 'live' },
-        actorOf(request),
-      );
+      const { workspaceId, ...body } = request.body;
+      const settings = settingsOf(body);
+      const { project, apiKey } = await createProject(stores, request, {
+        workspaceId,
+        name: body.name,
+        settings,
+      });
       return reply.status(201).send({ project: viewOf(project), apiKey });
     },
   );

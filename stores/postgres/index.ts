@@ -6,20 +6,22 @@ import { createBlobStore } from './blobs.ts';
 import { createChunkStore } from './chunks.ts';
 import type { Sql } from './client.ts';
 import { createConversationStore } from './conversations.ts';
+import { createDbConnectionStore } from './db-connections.ts';
 import { createDiagnosticsStore } from './diagnostics.ts';
 import { createDispatchStore } from './dispatches.ts';
-import { createDocumentStore } from './documents.ts';
 import { createDocumentVersionStore } from './document-versions.ts';
+import { createDocumentStore } from './documents.ts';
 import { createEmbeddingStore } from './embeddings.ts';
 import { createExplanationStore } from './explanations.ts';
 import { createEvaluationStore } from './evaluations.ts';
 import { createFeedbackStore } from './feedback.ts';
 import { createFrameStore } from './frames.ts';
+import { createHostStore } from './hosts.ts';
 import { createKeyStore } from './keys.ts';
-import { createLimitStore } from './limits.ts';
 import { createLeadSessionStore } from './lead-sessions.ts';
 import { createLeadStepStore } from './lead-steps.ts';
 import { createLeadStore } from './leads.ts';
+import { createLimitStore } from './limits.ts';
 import { createMailStore } from './mails.ts';
 import { createOverdueStore } from './overdue.ts';
 import { createProjectDeletionStore } from './project-deletions.ts';
@@ -32,13 +34,17 @@ import { createProviderKeyStore } from './provider-keys.ts';
 import { createSourcePageStore } from './source-pages.ts';
 import { createSourceRunStore } from './source-runs.ts';
 import { createSourceStore } from './sources.ts';
+import { createToolStore } from './tools.ts';
 import { createTurnStore } from './turns.ts';
 import { createVisitorDataStore } from './visitor-data.ts';
 import { createVisitorErasureStore } from './visitor-erasures.ts';
 import { createUsageStore } from './usage.ts';
 import { createUserStore } from './users.ts';
-import { createWorkspaceStore } from './workspaces.ts';
+import { createVisitorLoginStore } from './visitor-logins.ts';
+import { createVisitorSessionStore } from './visitor-sessions.ts';
 import { createWebhookStore } from './webhooks.ts';
+import { createWidgetConversationStore } from './widget-conversations.ts';
+import { createWorkspaceStore } from './workspaces.ts';
 
 export type Stores = ReturnType<typeof createStores>;
 
@@ -56,6 +62,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     projects: createProjectStore(sql),
     projectDeletions: createProjectDeletionStore(sql),
     keys: createKeyStore(sql, encryption),
+    hosts: createHostStore(sql),
     audit: createAuditStore(sql),
     providerKeys: createProviderKeyStore(sql, encryption),
     documents: { ...createDocumentStore(sql), ...createDocumentVersionStore(sql) },
@@ -80,6 +87,11 @@ export function createStores(sql: Sql, encryption: Encryption) {
     sources: createSourceStore(sql),
     sourceRuns: createSourceRunStore(sql),
     sourcePages: createSourcePageStore(sql),
+    visitorSessions: createVisitorSessionStore(sql),
+    visitorLogins: createVisitorLoginStore(sql, encryption),
+    widgetConversations: createWidgetConversationStore(sql),
+    dbConnections: createDbConnectionStore(sql, encryption),
+    tools: createToolStore(sql, encryption),
     dispatches: createDispatchStore(sql),
     limits: createLimitStore(sql),
     overdue: createOverdueStore(sql),

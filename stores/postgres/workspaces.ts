@@ -47,6 +47,11 @@ export function createWorkspaceStore(sql: Sql, encryption: Encryption) {
       });
     },
 
+    async exists(workspaceId: string): Promise<boolean> {
+      const rows = await sql`select 1 from workspaces where id = ${workspaceId}`;
+      return rows.length > 0;
+    },
+
     async name(workspaceId: string): Promise<string> {
       const [row] = await sql<{ name: string }[]>`select name from workspaces where id = ${workspaceId}`;
       return row?.name ?? '';
