@@ -57,6 +57,7 @@ test('a site: every page becomes a document, is left out with a reason, or fails
         '/busy',
         '/logo.png',
         '/terms.txt',
+        '/manual.pdf',
         '/calendar/1',
         'http://127.0.0.2:9/elsewhere',
       ],
