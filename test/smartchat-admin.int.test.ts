@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { secretSources } from '../stores/postgres/secrets.ts';
 import { createPeople, type Person } from './support/accounts.ts';
 import { createApiClient, eventually } from './support/api-client.ts';
 import { createTestEnvironment, type TestEnvironment } from './support/environment.ts';
@@ -324,6 +325,29 @@ test('database connections and tools are kept and listed, their secrets encrypte
   const rows = await environment.sql`
     select row_to_json(t)::text as row from tools t union all select row_to_json(d)::text from db_connections d`;
   for (const { row } of rows) expect(row).not.toMatch(/hush-hush|top secret|u:p@h/);
+
+  // A rotation of the encryption key finds them all.
+  const names = new Set<string>();
+  for (const { name, list } of secretSources(environment.sql)) {
+    for (const { ciphertext, context, replace } of await list()) {
+      names.add(name);
+      await replace(
+        environment.encryption.encrypt(environment.encryption.decrypt(ciphertext, context), context),
+      );
+    }
+  }
+  expect([...names]).toEqual(
+    expect.arrayContaining([
+      'visitor logins (secret)',
+      'visitor logins (extra_headers)',
+      'database connections',
+      'tools',
+    ]),
+  );
+  expect((await environment.stores.visitorLogins.get(tenant.id)).extraHeaders).toEqual({
+    'x-key': 'very secret',
+  });
+  expect((await environment.stores.dbConnections.list(tenant.id))[0]!.secrets.password).toBe('hush-hush');
 
   const other = (await call('POST', '/tenants', { name: 'Other' })).json.id;
   expect((await call('GET', of('/tools', other))).json).toEqual({ tools: [] });

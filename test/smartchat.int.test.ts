@@ -124,6 +124,8 @@ describe('the socket', () => {
     await refused({ message: 'x' });
     await refused('{"message":');
     await refused('[]');
+    const nul = await chat.ask({ message: `${question}\0`, api_key: project.widgetKey });
+    expect(nul.end.type).toBe('done');
     expect((await chat.ask({ message: question, api_key: project.widgetKey })).end.type).toBe('done');
     expect(chat.connections()).toBe(1);
     chat.close();

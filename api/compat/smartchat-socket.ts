@@ -12,6 +12,7 @@ import type { App, AppDependencies } from '../app.ts';
 import { admitKey } from '../plugins/access.ts';
 import { toAppError } from '../plugins/errors.ts';
 import { hashOf, takeOrRefuse } from '../plugins/rate-limits.ts';
+import { storable } from '../plugins/storable-text.ts';
 import { acceptTurn, followAccepted, messageText, sessionName } from '../turns.ts';
 import { createShownText } from './shown-text.ts';
 
@@ -54,7 +55,7 @@ function serve(
   };
 
   const answer = async (data: RawData): Promise<void> => {
-    const { data: given, error } = clientMessage.safeParse(parse(data));
+    const { data: given, error } = clientMessage.safeParse(storable(parse(data)));
     if (!given) throw new AppError('INVALID_REQUEST', { message: problemOf(error) });
     await admit(deps, request, given.api_key);
     const visitor = await visitorOf(deps, request.projectId, given.user_token ?? undefined);

@@ -52,16 +52,11 @@ const message = z.object({
 });
 
 export async function smartChatRoutes(app: App, deps: AppDependencies, stopping: AbortSignal): Promise<void> {
-  const plugin = async (scope: App) => {
+  await app.register(async (scope: App) => {
     scope.setErrorHandler(errorHandler(deps));
     routes(scope, deps);
     smartChatSocket(scope, deps, stopping);
-  };
-  // Keys, and the ids that open a history, stand in these paths: the log has the routes' own.
-  // The type knows of texts only; the logger takes what it gets.
-  const req = ({ method, routeOptions }: FastifyRequest) =>
-    ({ method, path: routeOptions.url }) as unknown as string;
-  await app.register(plugin, { logSerializers: { req } });
+  });
 }
 
 function routes(app: App, deps: AppDependencies): void {
