@@ -17,7 +17,9 @@ export async function asProviderError<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    if (error instanceof errors.RequestAbortedError || error instanceof ProviderError) throw error;
+    // What is not the client's is a fault of ours, and should look like one.
+    if (!(error instanceof errors.ElasticsearchClientError)) throw error;
+    if (error instanceof errors.RequestAbortedError) throw error;
     if (error instanceof errors.ResponseError) {
       const status = error.statusCode ?? 500;
       const type = (error.body as { error?: { type?: string } } | undefined)?.error?.type ?? 'error';
@@ -40,5 +42,7 @@ export function describe(status: number, type: string): string {
   }
   if (type === 'index_not_found_exception')
     return 'the index is missing. Run `npm run migrate`, then rebuild it';
+  if (type === 'strict_dynamic_mapping_exception')
+    return 'the index was made by an older version. Run `npm run rebuild-index -- --drop`';
   return `answered ${status} (${type})`;
 }
