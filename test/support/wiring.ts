@@ -3,6 +3,7 @@ import { readConfig } from '../../config.ts';
 import { type Activities, createActivities } from '../../activities/index.ts';
 import { createLogger } from '../../logging.ts';
 import { providersFrom } from '../../providers/from-config.ts';
+import { parseRange } from '../../outbound/addresses.ts';
 import { createSafeFetch } from '../../outbound/safe-fetch.ts';
 import { createLocalEmbedder } from '../../providers/local/embedder.ts';
 import { createMailTransport } from '../../providers/mail/index.ts';
@@ -44,7 +45,7 @@ export function wireActivities(
     dispatcher,
     mailTransport,
     crawlSchedules: createCrawlSchedules(temporal),
-    safeFetch: createSafeFetch(),
+    safeFetch: createSafeFetch({ allowedRanges: [parseRange('127.0.0.1')] }),
     maxContentBytes: readConfig().MAX_CONTENT_BYTES,
     logger,
     onTurn: () => {},
