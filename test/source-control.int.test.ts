@@ -70,6 +70,32 @@ test('pause, resume, progress as events, a second crawl refused', { timeout: 120
   expect((await api.call('POST', `/sources/${sourceId}/pause`)).json.code).toBe('CRAWL_NOT_RUNNING');
 });
 
+test('a crawl with a long history continues under a new one', { timeout: 120_000 }, async () => {
+  const { url } = await slowSite(60);
+  const sourceId = await sources.create({ url, maxDepth: 100, maxPages: 60 });
+  const workflowId = `crawl/${sourceId}/1`;
+  const handle = environment.temporal.workflow.getHandle(workflowId);
+  const histories = async () => {
+    const found: number[] = [];
+    for await (const { historyLength } of environment.temporal.workflow.list({
+      query: `WorkflowId = "${workflowId}"`,
+    }))
+      found.push(historyLength);
+    return found;
+  };
+  // Every pause leaves some events.
+  await eventually(async () => {
+    await handle.signal('pause').catch(() => {});
+    await handle.signal('resume').catch(() => {});
+    return (await histories()).length > 1 ? true : undefined;
+  }, 60_000);
+  expect(await sources.crawlEnds(sourceId)).toMatchObject({
+    status: 'done',
+    counts: { new: 60, waiting: 0 },
+  });
+  for (const events of await histories()) expect(events).toBeLessThan(600);
+});
+
 test('cancel, and what an operator terminates', { timeout: 120_000 }, async () => {
   const { url, requests } = await slowSite(300);
   const sourceId = await sources.create({ url, maxDepth: 100 });

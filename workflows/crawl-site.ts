@@ -41,7 +41,7 @@ const { setCrawlPaused } = proxyActivities<Activities>({ ...quick, summary: 'rec
 const { endCrawl } = proxyActivities<Activities>({ ...quick, summary: 'record how it ended' });
 
 /** Events after which the crawl goes on under a new, empty history. */
-const longHistory = 1_000;
+const longHistory = 400;
 
 export const pauseCrawl = defineSignal('pause');
 export const resumeCrawl = defineSignal('resume');
@@ -63,8 +63,11 @@ export async function crawlSite(
     counts: null,
   };
   let working: CancellationScope | undefined;
+  // Kept apart from `paused`: by the time the work has ended, the crawl may have been resumed.
+  let interrupted = false;
   setHandler(pauseCrawl, () => {
     state.paused = true;
+    interrupted = true;
     working?.cancel();
   });
   setHandler(resumeCrawl, () => {
@@ -113,6 +116,7 @@ export async function crawlSite(
   /** True where pages are left for another history. */
   async function visitAll(): Promise<boolean> {
     for (;;) {
+      if (workflowInfo().historyLength > longHistory || workflowInfo().continueAsNewSuggested) return true;
       if (state.paused) {
         await setCrawlPaused(key, true);
         setCurrentDetails('Paused');
@@ -124,7 +128,6 @@ export async function crawlSite(
       state.counts = progress.counts;
       if (progress.nextInMs === null) return false;
       setCurrentDetails(`Visiting pages: ${inWords(progress.counts)}`);
-      if (workflowInfo().historyLength > longHistory || workflowInfo().continueAsNewSuggested) return true;
       if (progress.nextInMs > 0) {
         const until = new Date(Date.now() + progress.nextInMs).toISOString().slice(11, 19);
         const summary = `waiting until ${until} UTC: pages that are tried again, or a host that asked for a pause`;
@@ -138,10 +141,11 @@ export async function crawlSite(
   async function pausable<T>(work: () => Promise<T>): Promise<T | undefined> {
     const scope = new CancellationScope();
     working = scope;
+    interrupted = false;
     try {
       return await scope.run(work);
     } catch (error) {
-      const own = state.paused && isCancellation(error) && !CancellationScope.current().consideredCancelled;
+      const own = interrupted && isCancellation(error) && !CancellationScope.current().consideredCancelled;
       if (!own) throw error;
       return undefined;
     } finally {
