@@ -164,7 +164,10 @@ test('a failed question says so and can be asked again; thumbs and a comment are
   expect(row).toMatchObject({ rating: 'down', feedback: 'More words.' });
 });
 
-test('a long answer streams without a task over 50 ms at a quarter of the speed, and moves nothing of the page', async () => {
+// Up to three times: what else the machine does can only make a task longer, never shorter.
+test('a long answer streams without a task over 50 ms at a quarter of the speed, and moves nothing of the page', {
+  retry: 2,
+}, async () => {
   const shifts = `window.shifts = 0; new PerformanceObserver((list) => {
     for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) shifts += value;
   }).observe({ type: 'layout-shift', buffered: true });`;
@@ -284,6 +287,8 @@ test('right to left, in Arabic', async () => {
 });
 
 test('axe finds nothing in light, dark and forced colours, welcomed and asked', async () => {
+  // Colours that are fading in are not what anybody reads.
+  await page.emulateMedia({ reducedMotion: 'reduce' });
   for (const theme of ['light', 'dark']) {
     await visit(html(tag(`data-theme="${theme}" data-primary-color="#ffcc00" data-suggestions="One?|Two?"`)));
     await page.evaluate('localStorage.clear()');
