@@ -3,6 +3,9 @@ import { z } from 'zod';
 import type { TurnStatus } from '../domain/chat.ts';
 import type { DocumentStatus } from '../domain/ingestion.ts';
 
+/** A place in a sequence, as a query says it: what fits into a column of PostgreSQL. */
+export const position = z.coerce.number().int().min(0).max(2_147_483_647);
+
 export const source = z.object({
   documentId: z.string(),
   title: z.string(),

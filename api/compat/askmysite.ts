@@ -46,7 +46,7 @@ const shownConfig = z.object({
   avatarUrl: z.string().optional(),
 });
 
-const tags = ['chat (AskMySite widget)'];
+const tags = ['AskMySite widget'];
 /** The key is looked at below, and both limits are its own. */
 const config = { public: true, limit: 'none' } as const;
 

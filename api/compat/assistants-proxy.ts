@@ -22,7 +22,7 @@ const newThreadId = () => `thread_${randomBytes(12).toString('hex')}`;
 /** Messages of the thread that the last event carries. */
 const lastMessages = 20;
 
-const tags = ['chat (assistants proxy)'];
+const tags = ['Assistants proxy'];
 const threadView = z.object({
   id: z.string(),
   thread_id: z.string(),

@@ -27,7 +27,7 @@ export const errorHandler =
   };
 
 /** Of the dashboard's calls. */
-export const adminTags = ['administration (SmartChat)'];
+export const adminTags = ['SmartChat: administration'];
 export const tenantQuery = z.object({ tenant_id: z.string().describe('The project').optional() });
 /** For members of the project in `?tenant_id=`. */
 export const ofTenant = (role: Role) => ({ role, projectParameter: 'tenant_id' }) as const;

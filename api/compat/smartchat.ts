@@ -21,7 +21,7 @@ import { smartChatSocket } from './smartchat-socket.ts';
 const logins: RateLimit = { name: 'visitor-login', points: 10, windowMs: 60_000 };
 const historyTurns = 200;
 
-const tags = ['chat (SmartChat widget)'];
+const tags = ['SmartChat: widget'];
 const config = { public: true } as const;
 const params = z.object({ key: z.string().max(200) });
 const personal = z.string().max(500).optional();

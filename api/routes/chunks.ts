@@ -22,6 +22,7 @@ const listQuery = z.object({
     .number()
     .int()
     .min(-1)
+    .max(2_147_483_647)
     .default(-1)
     .describe('The ordinal of the last chunk of the page before.'),
   limit: z.coerce.number().int().min(1).max(500).default(100),

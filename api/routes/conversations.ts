@@ -3,7 +3,7 @@ import { AppError } from '../../domain/errors.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { ConversationTurn } from '../../stores/postgres/conversations.ts';
 import type { App, AppDependencies } from '../app.ts';
-import { source, turnStatus } from '../schemas.ts';
+import { position, source, turnStatus } from '../schemas.ts';
 
 /** Words to look for in questions and answers. */
 const q = z.string().trim().min(1).max(200).optional();
@@ -61,7 +61,7 @@ export function conversationRoutes(app: App, { stores }: Pick<AppDependencies, '
         summary:
           'The newest messages of a conversation, oldest first; `next` is the `before` of those before them',
         params,
-        querystring: z.object({ limit, before: z.coerce.number().int().positive().optional(), q }),
+        querystring: z.object({ limit, before: position.optional(), q }),
         response: {
           200: z.object({ conversation, messages: z.array(message), next: z.number().nullable() }),
         },

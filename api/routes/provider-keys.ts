@@ -25,7 +25,7 @@ const toShown = ({ provider, lastFour, baseUrl, updatedAt }: ProviderKey) => ({
 /** A project's own keys for models. They go in and never come out. */
 export function providerKeyRoutes(app: App, deps: Pick<AppDependencies, 'stores'>): void {
   const config = { scope: 'admin', role: 'admin' } as const;
-  const tags = ['models'];
+  const tags = ['Models'];
   const { providerKeys } = deps.stores;
 
   app.get(

@@ -22,7 +22,7 @@ type Dependencies = Pick<AppDependencies, 'stores' | 'providers' | 'settings'>;
 /** What models a project can use, and whether those who run them answer. */
 export function providerRoutes(app: App, { stores, providers, settings }: Dependencies): void {
   const config = { scope: 'documents', role: 'viewer' } as const;
-  const tags = ['models'];
+  const tags = ['Models'];
 
   async function holderOf(projectId: string): Promise<KeyHolder> {
     const access = await stores.projects.access(projectId);

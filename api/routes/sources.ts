@@ -20,7 +20,7 @@ import {
 export function sourceRoutes(app: App, { stores, dispatcher, orderCrawl }: AppDependencies): void {
   const reads = { scope: 'documents', role: 'viewer' } as const;
   const writes = { scope: 'documents', role: 'editor' } as const;
-  const tags = ['sources'];
+  const tags = ['Sources'];
 
   const found = async (projectId: string, sourceId: string): Promise<Source> => {
     const source = isUuid(sourceId) ? await stores.sources.get(projectId, sourceId) : undefined;

@@ -23,7 +23,7 @@ const config = z.object({
 
 /** The widget's files and settings. */
 export function widgetRoutes(app: App, { stores, widget }: Pick<AppDependencies, 'stores' | 'widget'>): void {
-  const tags = ['widget'];
+  const tags = ['Widget'];
   // Script files: a limit would break pages of busy sites behind one address.
   const open = { public: true, limit: 'none' } as const;
 
