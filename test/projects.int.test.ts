@@ -242,6 +242,29 @@ describe('sites', () => {
   });
 });
 
+test('the audit log says who changed what, with a key or signed in', async () => {
+  const { id, apiKey } = await createProject();
+  const client = createApiClient(url, apiKey);
+  const documentId = await client.upload('# Lamps');
+  await client.call('PATCH', `/documents/${documentId}`, { enabled: false });
+  await client.call('DELETE', `/documents/${documentId}`);
+  const hook = await as('POST', `/webhooks?projectId=${id}`, { url: 'https://hooks.example.com/in' });
+  await as('DELETE', `/webhooks/${hook.json.webhook.id}?projectId=${id}`);
+  const { entries } = (await as('GET', `/projects/${id}/audit-log`)).json;
+  const said = entries.map(
+    (entry: { action: string; actorType: string }) => `${entry.actorType} ${entry.action}`,
+  );
+  expect(said).toEqual([
+    'user webhook.deleted',
+    'user webhook.created',
+    'api_key document.deleted',
+    'api_key document.changed',
+    'user key.created',
+    'user project.created',
+  ]);
+  expect(entries[0].ip).toBe('127.0.0.1');
+});
+
 describe('a team', () => {
   const invite = async (role: string, by: Person = owner): Promise<Person> => {
     const person = await people.signUp();

@@ -5,6 +5,7 @@ import { AppError } from '../../domain/errors.ts';
 import { type DocumentStatus, isUnfinished } from '../../domain/ingestion.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { App, AppDependencies } from '../app.ts';
+import { actorOf } from '../plugins/access.ts';
 import { withinLimit } from '../routes/documents.ts';
 import { messagesOf } from './smartchat.ts';
 import {
@@ -188,8 +189,11 @@ export async function smartChatKnowledgeRoutes(app: App, deps: AppDependencies):
         response: { 200: done, ...errors },
       },
     },
-    async ({ projectId, params: { id } }) => {
-      const dispatch = isUuid(id) ? await stores.documents.delete(projectId, id) : undefined;
+    async (request) => {
+      const { projectId, params } = request;
+      const dispatch = isUuid(params.id)
+        ? await stores.documents.delete(projectId, params.id, actorOf(request))
+        : undefined;
       if (!dispatch) throw new AppError('DOCUMENT_NOT_FOUND');
       dispatcher.startSoon(dispatch);
       return success;

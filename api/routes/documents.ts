@@ -3,6 +3,7 @@ import { AppError } from '../../domain/errors.ts';
 import { titleOf } from '../../domain/ingestion.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { App, AppDependencies } from '../app.ts';
+import { actorOf } from '../plugins/access.ts';
 import { documentView, viewOf } from '../document-view.ts';
 import { idempotencyOf } from '../idempotency.ts';
 
@@ -169,7 +170,7 @@ export function documentRoutes(app: App, deps: AppDependencies): void {
   app.patch('/documents/:documentId', { config: editing, schema: schemas.change }, async (request) => {
     const { projectId, params, body } = request;
     const known = isUuid(params.documentId);
-    if (!known || !(await stores.documents.change(projectId, params.documentId, body)))
+    if (!known || !(await stores.documents.change(projectId, params.documentId, body, actorOf(request))))
       throw new AppError('DOCUMENT_NOT_FOUND');
     return await shown(deps, projectId, params.documentId);
   });
@@ -180,7 +181,7 @@ export function documentRoutes(app: App, deps: AppDependencies): void {
     async (request, reply) => {
       const { projectId, params } = request;
       const { document } = await shown(deps, projectId, params.documentId);
-      const dispatch = await stores.documents.delete(projectId, document.id);
+      const dispatch = await stores.documents.delete(projectId, document.id, actorOf(request));
       if (!dispatch) throw new AppError('DOCUMENT_NOT_FOUND');
       dispatcher.startSoon(dispatch);
       // It no longer answers; a workflow removes what is left of it.

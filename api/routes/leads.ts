@@ -4,6 +4,7 @@ import { AppError } from '../../domain/errors.ts';
 import { leadStatuses, readFields } from '../../domain/leads.ts';
 import type { Lead, LeadFilter, LeadMessage, LeadNote } from '../../stores/postgres/leads.ts';
 import type { App, AppDependencies } from '../app.ts';
+import { actorOf } from '../plugins/access.ts';
 import { sendExport } from '../lead-export.ts';
 
 const tags = ['Leads'];
@@ -154,11 +155,12 @@ export function leadRoutes(app: App, { stores }: Pick<AppDependencies, 'stores'>
     },
     async (request) => {
       const { note, fields, ...rest } = request.body;
-      const lead = await leads.change(request.projectId, request.params.leadId, {
+      const change = {
         ...rest,
         ...(fields ? { fields: await knownFields(request, fields) } : {}),
         ...(note ? { note: { author: request.user?.email ?? null, text: note } } : {}),
-      });
+      };
+      const lead = await leads.change(request.projectId, request.params.leadId, change, actorOf(request));
       if (!lead) throw new AppError('LEAD_NOT_FOUND');
       return await detail(request, lead);
     },

@@ -4,6 +4,7 @@ import { AppError } from '../../domain/errors.ts';
 import { type CrawlOrder, type Source, sourceSettings } from '../../domain/sources.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { App, AppDependencies } from '../app.ts';
+import { actorOf } from '../plugins/access.ts';
 import { idempotencyOf } from '../idempotency.ts';
 import { crawlEvents } from '../source-events.ts';
 import {
@@ -48,6 +49,7 @@ export function sourceRoutes(app: App, { stores, dispatcher, orderCrawl }: AppDe
         request.projectId,
         { kind, url, settings, schedule },
         { crawl, idempotency: idempotencyOf(request, 'sources') },
+        actorOf(request),
       );
       for (const dispatch of dispatches) dispatcher.startSoon(dispatch);
       return reply.status(202).send(await viewOf(request.projectId, sourceId));
@@ -103,11 +105,13 @@ export function sourceRoutes(app: App, { stores, dispatcher, orderCrawl }: AppDe
       const { sourceId } = request.params;
       const { settings } = await found(request.projectId, sourceId);
       const { schedule, ...changes } = request.body;
-      const changed = await stores.sources.change(request.projectId, sourceId, {
-        schedule,
-        settings:
-          Object.keys(changes).length === 0 ? undefined : sourceSettings.parse({ ...settings, ...changes }),
-      });
+      const unchanged = Object.keys(changes).length === 0;
+      const changed = await stores.sources.change(
+        request.projectId,
+        sourceId,
+        { schedule, settings: unchanged ? undefined : sourceSettings.parse({ ...settings, ...changes }) },
+        actorOf(request),
+      );
       if (!changed) throw new AppError('SOURCE_NOT_FOUND');
       if (changed.dispatch) dispatcher.startSoon(changed.dispatch);
       return await viewOf(request.projectId, sourceId);
@@ -128,7 +132,7 @@ export function sourceRoutes(app: App, { stores, dispatcher, orderCrawl }: AppDe
     async (request, reply) => {
       const { sourceId } = request.params;
       await found(request.projectId, sourceId);
-      const dispatch = await stores.sources.delete(request.projectId, sourceId);
+      const dispatch = await stores.sources.delete(request.projectId, sourceId, actorOf(request));
       if (!dispatch) throw new AppError('SOURCE_NOT_FOUND');
       dispatcher.startSoon(dispatch);
       return reply.status(202).send({ source: { id: sourceId, status: 'deleted' } });

@@ -3,6 +3,7 @@ import { AppError } from '../../domain/errors.ts';
 import { type Webhook, type WebhookDelivery, webhookEvents } from '../../domain/webhooks.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { App, AppDependencies } from '../app.ts';
+import { actorOf } from '../plugins/access.ts';
 
 const fields = {
   url: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }).max(2_000),
@@ -71,8 +72,9 @@ export function webhookRoutes(
         response: { 201: z.object({ webhook: webhookSchema, secret }) },
       },
     },
-    async ({ projectId, body }, reply) => {
-      const { webhook, secret } = await webhooks.create(projectId, body);
+    async (request, reply) => {
+      const { projectId, body } = request;
+      const { webhook, secret } = await webhooks.create(projectId, body, actorOf(request));
       return reply.status(201).send({ webhook: view(webhook), secret });
     },
   );
@@ -102,9 +104,11 @@ export function webhookRoutes(
         response: { 200: z.object({ webhook: webhookSchema }) },
       },
     },
-    async ({ projectId, params: { webhookId }, body }) => {
+    async (request) => {
+      const { projectId, body } = request;
+      const { webhookId } = request.params;
       await found(projectId, webhookId);
-      const webhook = await webhooks.update(projectId, webhookId, body);
+      const webhook = await webhooks.update(projectId, webhookId, body, actorOf(request));
       if (!webhook) throw new AppError('WEBHOOK_NOT_FOUND');
       return { webhook: view(webhook) };
     },
@@ -121,8 +125,11 @@ export function webhookRoutes(
         response: { 200: z.object({ secret }) },
       },
     },
-    async ({ projectId, params: { webhookId } }) => {
-      const secret = isUuid(webhookId) ? await webhooks.rotateSecret(projectId, webhookId) : undefined;
+    async (request) => {
+      const { webhookId } = request.params;
+      const secret = isUuid(webhookId)
+        ? await webhooks.rotateSecret(request.projectId, webhookId, actorOf(request))
+        : undefined;
       if (!secret) throw new AppError('WEBHOOK_NOT_FOUND');
       return { secret };
     },
@@ -131,8 +138,10 @@ export function webhookRoutes(
   app.delete(
     '/webhooks/:webhookId',
     { config, schema: { tags, summary: 'Remove a webhook and its deliveries', params } },
-    async ({ projectId, params: { webhookId } }, reply) => {
-      const deleted = isUuid(webhookId) && (await webhooks.delete(projectId, webhookId));
+    async (request, reply) => {
+      const { webhookId } = request.params;
+      const deleted =
+        isUuid(webhookId) && (await webhooks.delete(request.projectId, webhookId, actorOf(request)));
       if (!deleted) throw new AppError('WEBHOOK_NOT_FOUND');
       return reply.status(204).send();
     },

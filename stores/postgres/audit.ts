@@ -21,6 +21,28 @@ export async function insertAudit(query: Query, actor: Actor, entry: AuditEntry)
       ${entry.objectType}, ${entry.objectId}, ${actor.ip}, ${asJson(query, entry.details)})`;
 }
 
+/** The same for an object of a project; the entry is its workspace's too. */
+export async function insertProjectAudit(
+  query: Query,
+  actor: Actor,
+  projectId: string,
+  action: string,
+  object: { type: string; id: string | null },
+  details: Record<string, unknown> = {},
+): Promise<void> {
+  await query`
+    insert into audit_log (id, workspace_id, project_id, actor_type, actor_id, action, object_type, object_id, ip, details)
+    select ${newId()}, workspace_id, id, ${actor.type}, ${actor.id}, ${action}, ${object.type}, ${object.id}::uuid,
+      ${actor.ip}::inet, ${asJson(query, details)}
+    from projects where id = ${projectId}`;
+}
+
+/** A command of whoever runs the server. */
+export const operator: Actor = { type: 'operator', id: null, ip: null };
+
+/** What the server does by itself, following what it was told before. */
+export const system: Actor = { type: 'system', id: null, ip: null };
+
 export interface AuditFilter {
   action?: string | undefined;
   actorId?: string | undefined;

@@ -1,3 +1,4 @@
+import type { Actor } from '../../domain/accounts.ts';
 import {
   type Dispatch,
   deleteDocumentDispatch,
@@ -6,6 +7,7 @@ import {
 } from '../../domain/flows.ts';
 import type { DocumentRecord } from '../../domain/ingestion.ts';
 import { contentHash, putBlob, removeUnusedBlobs } from './blobs.ts';
+import { insertProjectAudit, operator } from './audit.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { removeUnusedEmbeddings } from './embeddings.ts';
@@ -166,14 +168,21 @@ export function createDocumentStore(sql: Sql) {
         source?: string | undefined;
         metadata?: Record<string, unknown> | undefined;
       },
+      actor: Actor = operator,
     ): Promise<boolean> {
       const metadata = changes.metadata === undefined ? null : asJson(sql, changes.metadata);
-      const changed = await sql`
-        update documents set enabled = coalesce(${changes.enabled ?? null}, enabled),
-          source = coalesce(${changes.source ?? null}, source), metadata = coalesce(${metadata}, metadata),
-          updated_at = now()
-        where project_id = ${projectId} and id = ${documentId} and deleted_at is null returning 1`;
-      return changed.length > 0;
+      return await sql.begin(async (tx) => {
+        const changed = await tx`
+          update documents set enabled = coalesce(${changes.enabled ?? null}, enabled),
+            source = coalesce(${changes.source ?? null}, source), metadata = coalesce(${metadata}, metadata),
+            updated_at = now()
+          where project_id = ${projectId} and id = ${documentId} and deleted_at is null returning 1`;
+        if (changed.length === 0) return false;
+        const details = { changed: Object.keys(changes) };
+        const object = { type: 'document', id: documentId };
+        await insertProjectAudit(tx, actor, projectId, 'document.changed', object, details);
+        return true;
+      });
     },
 
     /** The documents whose metadata contain all of `filter`, `limit` at most. */
@@ -189,12 +198,20 @@ export function createDocumentStore(sql: Sql) {
     },
 
     /** Hides the document from everything at once and dispatches its removal. Undefined where there is none. */
-    async delete(projectId: string, documentId: string): Promise<Dispatch | undefined> {
+    async delete(
+      projectId: string,
+      documentId: string,
+      actor: Actor = operator,
+    ): Promise<Dispatch | undefined> {
       return await sql.begin(async (tx) => {
         const deleted = await tx`
           update documents set deleted_at = now(), current_version = null, updated_at = now()
           where project_id = ${projectId} and id = ${documentId} and deleted_at is null returning 1`;
         if (deleted.length === 0) return undefined;
+        await insertProjectAudit(tx, actor, projectId, 'document.deleted', {
+          type: 'document',
+          id: documentId,
+        });
         const dispatch = deleteDocumentDispatch({ projectId, documentId });
         await insertDispatch(tx, dispatch);
         return dispatch;

@@ -1,6 +1,6 @@
 import type { Actor } from '../../domain/accounts.ts';
 import type { Host } from '../../domain/hosts.ts';
-import { insertAudit } from './audit.ts';
+import { insertProjectAudit } from './audit.ts';
 import type { Query, Sql } from './client.ts';
 
 export type HostStore = ReturnType<typeof createHostStore>;
@@ -70,14 +70,5 @@ async function audit(
   action: string,
   host: string,
 ): Promise<void> {
-  const [project] = await tx<{ workspaceId: string | null }[]>`
-    select workspace_id from projects where id = ${projectId}`;
-  await insertAudit(tx, actor, {
-    workspaceId: project?.workspaceId ?? null,
-    projectId,
-    action,
-    objectType: 'host',
-    objectId: null,
-    details: { host },
-  });
+  await insertProjectAudit(tx, actor, projectId, action, { type: 'host', id: null }, { host });
 }

@@ -13,7 +13,7 @@ import { keyUse } from '../../domain/deadlines.ts';
 import type { Dispatch } from '../../domain/flows.ts';
 import { mailLanguageOf } from '../../domain/mails.ts';
 import type { Encryption } from '../../encryption.ts';
-import { insertAudit } from './audit.ts';
+import { insertProjectAudit, operator } from './audit.ts';
 import type { Query, Sql } from './client.ts';
 import { newId } from './ids.ts';
 import { insertMail } from './mails.ts';
@@ -179,8 +179,6 @@ export function createKeyStore(sql: Sql, encryption: Encryption) {
   };
 }
 
-const operator: Actor = { type: 'operator', id: null, ip: null };
-
 /** Undefined where some project has this very key already. */
 export async function insertKey(
   tx: Query,
@@ -211,15 +209,5 @@ async function audit(
   action: string,
   details: Record<string, unknown>,
 ): Promise<void> {
-  const [project] = await tx<{ workspaceId: string | null }[]>`
-    select workspace_id from projects where id = ${projectId}`;
-  const workspaceId = project?.workspaceId ?? null;
-  await insertAudit(tx, actor, {
-    workspaceId,
-    projectId,
-    action,
-    objectType: 'api_key',
-    objectId: keyId,
-    details,
-  });
+  await insertProjectAudit(tx, actor, projectId, action, { type: 'api_key', id: keyId }, details);
 }

@@ -1,8 +1,10 @@
+import type { Actor } from '../../domain/accounts.ts';
 import type { Dispatch } from '../../domain/flows.ts';
 import type { LeadStatus } from '../../domain/leads.ts';
 import { mailLanguageOf, type TranscriptLine } from '../../domain/mails.ts';
 import type { ProjectSettings } from '../../domain/projects.ts';
 import type { Encryption } from '../../encryption.ts';
+import { insertProjectAudit, operator } from './audit.ts';
 import { isUuid, type Query, type Sql } from './client.ts';
 import { newId } from './ids.ts';
 import { insertMail } from './mails.ts';
@@ -214,7 +216,12 @@ export function createLeadStore(sql: Sql) {
     },
 
     /** Changes what is given and adds the note. Undefined where there is no such lead. */
-    async change(projectId: string, leadId: string, change: LeadChange): Promise<Lead | undefined> {
+    async change(
+      projectId: string,
+      leadId: string,
+      change: LeadChange,
+      actor: Actor = operator,
+    ): Promise<Lead | undefined> {
       if (!isUuid(leadId)) return undefined;
       const { status, assignee, tags, name, fields, note } = change;
       return await sql.begin(async (tx) => {
@@ -232,6 +239,15 @@ export function createLeadStore(sql: Sql) {
             values (${newId()}, ${projectId}, ${leadId}, ${note.author}, ${note.text})`;
         }
         if (row) {
+          const changed = { changed: Object.keys(change) };
+          await insertProjectAudit(
+            tx,
+            actor,
+            projectId,
+            'lead.changed',
+            { type: 'lead', id: leadId },
+            changed,
+          );
           const { email } = row;
           const told = { leadId, email, name: row.name, fields: row.fields, status: row.status };
           await insertWebhookEvent(tx, projectId, 'lead.updated', {

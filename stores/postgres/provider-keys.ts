@@ -2,7 +2,7 @@ import type { Actor } from '../../domain/accounts.ts';
 import type { KeyedProvider } from '../../domain/models.ts';
 import { keyContext, type NewProviderKey, type ProviderKey } from '../../domain/provider-keys.ts';
 import type { Encryption } from '../../encryption.ts';
-import { insertAudit } from './audit.ts';
+import { insertProjectAudit } from './audit.ts';
 import type { Query, Sql } from './client.ts';
 import type { SecretSource } from './secrets.ts';
 
@@ -49,16 +49,7 @@ export function createProviderKeyStore(sql: Sql, encryption: Encryption) {
 }
 
 async function audit(tx: Query, projectId: string, provider: KeyedProvider, action: string, actor: Actor) {
-  const [project] = await tx<{ workspaceId: string | null }[]>`
-    select workspace_id from projects where id = ${projectId}`;
-  await insertAudit(tx, actor, {
-    workspaceId: project?.workspaceId ?? null,
-    projectId,
-    action,
-    objectType: 'provider_key',
-    objectId: null,
-    details: { provider },
-  });
+  await insertProjectAudit(tx, actor, projectId, action, { type: 'provider_key', id: null }, { provider });
 }
 
 /** All projects' keys, for the rotation of the encryption key. */

@@ -1,3 +1,4 @@
+import { system } from './audit.ts';
 import type { TransactionSql } from 'postgres';
 import type { Dispatch } from '../../domain/flows.ts';
 import { createDocumentVersionStore } from './document-versions.ts';
@@ -31,7 +32,7 @@ export async function dropDocuments(
   const documents = createDocumentStore(nested(tx));
   const dispatches: Dispatch[] = [];
   for (const documentId of documentIds) {
-    const dispatch = documentId === null ? undefined : await documents.delete(projectId, documentId);
+    const dispatch = documentId === null ? undefined : await documents.delete(projectId, documentId, system);
     if (dispatch) dispatches.push(dispatch);
   }
   return dispatches;

@@ -7,6 +7,8 @@ import {
   type SourceSettings,
   sourceSettings,
 } from '../../domain/sources.ts';
+import { insertProjectAudit, operator } from './audit.ts';
+import type { Actor } from '../../domain/accounts.ts';
 import type { Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
@@ -45,6 +47,7 @@ export function createSourceStore(sql: Sql) {
       projectId: string,
       source: NewSource,
       options: { crawl: boolean; idempotency: Idempotency | undefined },
+      actor: Actor = operator,
     ): Promise<{ sourceId: string; dispatches: Dispatch[] }> {
       const sourceId = newId();
       return await sql.begin(async (tx) => {
@@ -56,6 +59,7 @@ export function createSourceStore(sql: Sql) {
           insert into sources (id, project_id, kind, url, settings, schedule)
           values (${sourceId}, ${projectId}, ${source.kind}, ${source.url}, ${asJson(tx, source.settings)},
             ${source.schedule === null ? null : asJson(tx, source.schedule)})`;
+        await insertProjectAudit(tx, actor, projectId, 'source.created', { type: 'source', id: sourceId });
         const dispatches: Dispatch[] = [];
         if (source.schedule) dispatches.push(syncSourceDispatch({ projectId, sourceId, revision: 1 }));
         for (const dispatch of dispatches) await insertDispatch(tx, dispatch);
@@ -93,6 +97,7 @@ export function createSourceStore(sql: Sql) {
       projectId: string,
       sourceId: string,
       changes: { settings?: SourceSettings | undefined; schedule?: CrawlSchedule | null | undefined },
+      actor: Actor = operator,
     ): Promise<{ dispatch: Dispatch | undefined } | undefined> {
       const { settings, schedule } = changes;
       return await sql.begin(async (tx) => {
@@ -103,6 +108,7 @@ export function createSourceStore(sql: Sql) {
             revision = revision + ${schedule === undefined ? 0 : 1}
           where project_id = ${projectId} and id = ${sourceId} and deleted_at is null returning revision`;
         if (!row) return undefined;
+        await insertProjectAudit(tx, actor, projectId, 'source.changed', { type: 'source', id: sourceId });
         // Other patterns judge pages anew that were left out, so those are read again even where they are the same.
         if (settings) {
           await tx`update source_pages set etag = null, last_modified = null
@@ -116,12 +122,17 @@ export function createSourceStore(sql: Sql) {
     },
 
     /** Hides the source and dispatches its removal. Undefined where there is none. */
-    async delete(projectId: string, sourceId: string): Promise<Dispatch | undefined> {
+    async delete(
+      projectId: string,
+      sourceId: string,
+      actor: Actor = operator,
+    ): Promise<Dispatch | undefined> {
       return await sql.begin(async (tx) => {
         const [row] = await tx<{ revision: number }[]>`
           update sources set deleted_at = now(), updated_at = now(), revision = revision + 1
           where project_id = ${projectId} and id = ${sourceId} and deleted_at is null returning revision`;
         if (!row) return undefined;
+        await insertProjectAudit(tx, actor, projectId, 'source.deleted', { type: 'source', id: sourceId });
         const dispatch = syncSourceDispatch({ projectId, sourceId, revision: row.revision });
         await insertDispatch(tx, dispatch);
         return dispatch;

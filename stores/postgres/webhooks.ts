@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import type { Actor } from '../../domain/accounts.ts';
 import type { Encryption } from '../../encryption.ts';
 import type { DeliveryAttempt, DeliveryStatus, Webhook, WebhookDelivery } from '../../domain/webhooks.ts';
 import { deliverWebhookDispatch, type Dispatch } from '../../domain/flows.ts';
-import type { Sql } from './client.ts';
+import { insertProjectAudit, operator } from './audit.ts';
+import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { newId } from './ids.ts';
 
@@ -35,15 +37,19 @@ export function createWebhookStore(sql: Sql, encryption: Encryption) {
     async create(
       projectId: string,
       { url, events, enabled }: WebhookFields,
+      actor: Actor = operator,
     ): Promise<{ webhook: Webhook; secret: string }> {
       const id = newId();
       const secret = newSecret();
-      const [webhook] = await sql<Webhook[]>`
-        insert into webhooks (id, project_id, url, events, enabled, secret)
-        values (${id}, ${projectId}, ${url}, ${sql.array([...events])}, ${enabled},
-          ${encryption.encrypt(secret, contextOf(id))})
-        returning ${columns}`;
-      return { webhook: webhook!, secret };
+      return await sql.begin(async (tx) => {
+        const [webhook] = await tx<Webhook[]>`
+          insert into webhooks (id, project_id, url, events, enabled, secret)
+          values (${id}, ${projectId}, ${url}, ${tx.array([...events])}, ${enabled},
+            ${encryption.encrypt(secret, contextOf(id))})
+          returning ${columns}`;
+        await audit(tx, actor, projectId, 'webhook.created', id);
+        return { webhook: webhook!, secret };
+      });
     },
 
     async list(projectId: string): Promise<Webhook[]> {
@@ -61,30 +67,46 @@ export function createWebhookStore(sql: Sql, encryption: Encryption) {
       projectId: string,
       webhookId: string,
       change: { [K in keyof WebhookFields]?: WebhookFields[K] | undefined },
+      actor: Actor = operator,
     ): Promise<Webhook | undefined> {
-      const [row] = await sql<Webhook[]>`
+      return await sql.begin(async (tx) => {
+        const [row] = await tx<Webhook[]>`
         update webhooks set url = coalesce(${change.url ?? null}, url),
-          events = coalesce(${change.events ? sql.array([...change.events]) : null}, events),
+          events = coalesce(${change.events ? tx.array([...change.events]) : null}, events),
           enabled = coalesce(${change.enabled ?? null}, enabled),
           disabled_reason = case when ${change.enabled ?? false} then null else disabled_reason end
         where project_id = ${projectId} and id = ${webhookId} returning ${columns}`;
-      return row;
+        if (row)
+          await audit(tx, actor, projectId, 'webhook.changed', webhookId, { changed: Object.keys(change) });
+        return row;
+      });
     },
 
     /** Returns the new secret; the old one stops signing at once. */
-    async rotateSecret(projectId: string, webhookId: string): Promise<string | undefined> {
+    async rotateSecret(
+      projectId: string,
+      webhookId: string,
+      actor: Actor = operator,
+    ): Promise<string | undefined> {
       const secret = newSecret();
-      const changed = await sql`
-        update webhooks set secret = ${encryption.encrypt(secret, contextOf(webhookId))}
-        where project_id = ${projectId} and id = ${webhookId} returning 1`;
-      return changed.length > 0 ? secret : undefined;
+      return await sql.begin(async (tx) => {
+        const changed = await tx`
+          update webhooks set secret = ${encryption.encrypt(secret, contextOf(webhookId))}
+          where project_id = ${projectId} and id = ${webhookId} returning 1`;
+        if (changed.length === 0) return undefined;
+        await audit(tx, actor, projectId, 'webhook.secret_rotated', webhookId);
+        return secret;
+      });
     },
 
     /** With its deliveries; those under way find nothing to deliver. False where there is none. */
-    async delete(projectId: string, webhookId: string): Promise<boolean> {
-      const deleted = await sql`
-        delete from webhooks where project_id = ${projectId} and id = ${webhookId} returning 1`;
-      return deleted.length > 0;
+    async delete(projectId: string, webhookId: string, actor: Actor = operator): Promise<boolean> {
+      return await sql.begin(async (tx) => {
+        const deleted = await tx`
+          delete from webhooks where project_id = ${projectId} and id = ${webhookId} returning 1`;
+        if (deleted.length > 0) await audit(tx, actor, projectId, 'webhook.deleted', webhookId);
+        return deleted.length > 0;
+      });
     },
 
     /** Turns it off for a reason that an operator reads. */
@@ -170,4 +192,15 @@ export function createWebhookStore(sql: Sql, encryption: Encryption) {
         where project_id = ${projectId} and id = ${deliveryId} and status = 'pending'`;
     },
   };
+}
+
+async function audit(
+  tx: Query,
+  actor: Actor,
+  projectId: string,
+  action: string,
+  webhookId: string,
+  details: Record<string, unknown> = {},
+): Promise<void> {
+  await insertProjectAudit(tx, actor, projectId, action, { type: 'webhook', id: webhookId }, details);
 }
