@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { signVisitor, verifyVisitor } from '../../auth/visitor-tokens.ts';
 import { isSiteAllowed, isSiteListed, type Scope } from '../../domain/auth.ts';
+import { withoutMarks } from '../../domain/citation-marks.ts';
 import { AppError } from '../../domain/errors.ts';
 import { networkOf, type RateLimit } from '../../domain/limits.ts';
 import { authModes, type Visitor } from '../../domain/visitor-logins.ts';
@@ -240,7 +241,7 @@ export function messagesOf(turn: ConversationTurn): z.infer<typeof message>[] {
   const answered = {
     id: turn.id,
     role: 'assistant' as const,
-    content: turn.reply,
+    content: withoutMarks(turn.reply),
     created_at: at.toISOString(),
   };
   return [asked, answered];
