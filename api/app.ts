@@ -124,6 +124,7 @@ const allowedHeaders = [
   'x-api-key',
   'x-widget-api-key',
   'X-Session-Token',
+  'x-visitor-token',
   'Idempotency-Key',
   'Last-Event-ID',
 ];

@@ -1,6 +1,7 @@
 // Signs a visitor in at the site's own login.
 import { signVisitor } from '../auth/visitor-tokens.ts';
 import { visitorLoginCall } from '../domain/deadlines.ts';
+import { loginRefusals } from '../domain/login-refusals.ts';
 import { textAt, type Visitor } from '../domain/visitor-logins.ts';
 import { withLimits } from '../outbound/limits.ts';
 import { outboundErrorIn } from '../outbound/outbound-error.ts';
@@ -16,10 +17,10 @@ export async function signInVisitor(
 ): Promise<LoginResult> {
   const { settings, extraHeaders } = await stores.visitorLogins.get(projectId);
   if (settings.auth_mode !== 'external_api' || settings.login_url === '') {
-    return { refused: 'This site has no login here.' };
+    return { refused: loginRefusals.none };
   }
   const call = withLimits(safeFetch, { totalMs: visitorLoginCall, maxBytes: 1024 * 1024 });
-  const away = 'The login of this site cannot be reached at the moment. Try again later.';
+  const { away, wrong } = loginRefusals;
   let answer: unknown;
   try {
     const response = await call(settings.login_url, {
@@ -30,7 +31,7 @@ export async function signInVisitor(
       redirect: 'error',
     });
     if (response.status >= 500) return { refused: away, reason: `it answered ${response.status}` };
-    if (!response.ok) return { refused: 'The e-mail address or the password is wrong.' };
+    if (!response.ok) return { refused: wrong };
     answer = await response.json();
   } catch (error) {
     const reason = outboundErrorIn(error)?.message ?? 'its answer is not JSON';

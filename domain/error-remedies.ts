@@ -11,6 +11,8 @@ export const errorRemedies: Partial<Record<ErrorCode, string>> = {
   DOMAIN_NOT_AUTHORIZED:
     'Add the site’s host to the project’s `allowedDomains`. Pages on localhost need a test key, or `allowLocalhost`.',
   ORIGIN_NOT_ALLOWED: 'Operators: add the dashboard’s origin to `FRONTEND_ORIGIN`.',
+  VISITOR_LOGIN_REQUIRED:
+    'The site wants its visitors to sign in: call `POST /api/auth/login/{key}` and send its `token` as `x-visitor-token`.',
   ACCESS_TOKEN_REQUIRED: 'Call `POST /auth/login` and send its `accessToken`.',
   INVALID_ACCESS_TOKEN: 'Call `POST /auth/refresh`. Where that fails too, sign in again.',
   INVALID_REFRESH_TOKEN:

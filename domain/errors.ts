@@ -4,6 +4,7 @@ export const errorTable = {
   API_KEY_REQUIRED: [401, 'An API key is required. Send it in the x-api-key header.'],
   INVALID_API_KEY: [401, 'This API key is unknown, revoked or expired.'],
   INSUFFICIENT_SCOPE: [403, 'This API key may not make this call.'],
+  VISITOR_LOGIN_REQUIRED: [401, 'Sign in first.'],
   ACCESS_TOKEN_REQUIRED: [401, 'Sign in first: send the access token as "Authorization: Bearer …".'],
   INVALID_ACCESS_TOKEN: [401, 'This access token is not valid or has expired. Refresh it, or sign in again.'],
   INVALID_REFRESH_TOKEN: [401, 'This refresh token is not valid any more. Sign in again.'],

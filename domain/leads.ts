@@ -36,7 +36,8 @@ export type LeadField = z.infer<typeof leadField>;
 
 /** How a project asks its visitors. Durations and numbers hold for sessions that begin afterwards. */
 export const leadSettings = z.object({
-  mode: z.enum(leadModes).default('before'),
+  /** Null: never set. Calls of the lead flow then ask before the chat, and the widget does not ask by itself. */
+  mode: z.enum(leadModes).nullable().default(null),
   /** With mode `after`: this many answers first. */
   afterAnswers: z.number().int().min(1).max(50).default(3),
   fields: z.array(leadField).max(20).default([]),
@@ -64,6 +65,9 @@ export const leadSettings = z.object({
   notify: z.array(z.email().max(254)).max(20).default([]),
 });
 export type LeadSettings = z.infer<typeof leadSettings>;
+
+/** How a session asks that was begun by a call of the lead flow. */
+export const modeOfCalls = ({ mode }: Pick<LeadSettings, 'mode'>) => mode ?? 'before';
 
 /** What the verification's workflow holds to: the project's settings when the session began. Milliseconds. */
 export interface VerificationRules {

@@ -29,6 +29,20 @@ export interface Visitor {
   email: string | null;
 }
 
+export const maxVisitorToken = 8_000;
+
+/** Who the visitor is, as the page says: kept and shown as such, and never believed. */
+export const visitorClaims = z.object({
+  userId: z.string().trim().max(500).optional(),
+  name: z.string().trim().max(200).optional(),
+  email: z.string().trim().max(254).optional(),
+  meta: z
+    .record(z.string().max(100), z.unknown())
+    .refine((meta) => JSON.stringify(meta).length <= 4_000, 'must have 4,000 characters of JSON at most')
+    .optional(),
+});
+export type VisitorClaims = z.infer<typeof visitorClaims>;
+
 /** The text or number at a dotted path; undefined for anything else. */
 export function textAt(value: unknown, dotted: string): string | undefined {
   if (dotted === '') return undefined;

@@ -27,7 +27,15 @@ beforeAll(async () => {
     chatbotName: 'Orrelby',
     primaryColor: '#2f5d50',
     assistantMessageLimit: 3,
-    leads: { mode: 'unanswered', consent: { version: '1', text: 'Orrelby may keep my name and address.' } },
+    leads: {
+      mode: 'unanswered',
+      consent: { version: '1', text: 'Orrelby may keep my name and address.' },
+      resendSeconds: 10,
+      fields: [
+        { key: 'phone', label: 'Phone', type: 'phone' },
+        { key: 'room', label: 'Room', type: 'choice', choices: ['Kitchen', 'Hall'] },
+      ],
+    },
   });
   const [, api, started, launched] = await Promise.all([
     environment.startWorker(),
@@ -52,17 +60,26 @@ beforeEach(async () => {
   faults = watchForFaults(page);
 });
 afterEach(async () => {
-  // A wrong code is answered with 401, which the browser reports.
-  expect(faults.filter((fault) => !/401/.test(fault))).toEqual([]);
+  // A wrong code is answered with 401 and a wrong field with 400, which the browser reports.
+  expect(faults.filter((fault) => !/40[01]/.test(fault))).toEqual([]);
   await page.context().close();
 });
 
-async function visit(lead: string): Promise<void> {
+/** Without `lead` the project's settings say when visitors are asked. */
+async function visit(lead?: string, key = project.widgetKey): Promise<void> {
+  const attribute = lead === undefined ? '' : `data-lead="${lead}"`;
   site.serve(
-    `<!doctype html><html lang="en"><head><title>Shop</title><script src="${server}/widget.js" data-api-key="${project.widgetKey}" data-lead="${lead}" defer></script></head><body><h1>Shop</h1></body></html>`,
+    `<!doctype html><html lang="en"><head><title>Shop</title><script src="${server}/widget.js" data-api-key="${key}" ${attribute} defer></script></head><body><h1>Shop</h1></body></html>`,
   );
   await page.goto(site.url);
   await chat.open();
+}
+
+async function projectWith(leads: object): Promise<TestProject> {
+  const made = await environment.createProject({ leads });
+  const client = createApiClient(server, made.key);
+  await client.ready(await client.upload('# Prices\n\nA lamp costs 40 euros.'));
+  return made;
 }
 
 const wrong = () => page.locator('.wrong').textContent();
@@ -111,7 +128,7 @@ test('before the first question: name, address, consent, code; then the chat, wi
 });
 
 test('offered when a question could not be answered, and declined with a click', async () => {
-  await visit('unanswered');
+  await visit();
   await chat.ask('Who painted the ceiling of the Sistine Chapel?');
   expect(await chat.answer()).toContain("I don't know");
   await page.getByText('Would you like us to get back to you?').waitFor();
@@ -138,4 +155,71 @@ test('the address can be changed while the code is awaited', async () => {
   await page.getByText(second).waitFor();
   await page.getByLabel('Code').fill(await mailbox.code(second));
   await page.locator('.thanks').waitFor();
+});
+
+test('another code is sent once the countdown is over, and only that one works', async () => {
+  const email = `r-${newId()}@visitors.example`;
+  await visit('before');
+  await page.getByLabel('Your name').fill('Ada Brandt');
+  await page.getByLabel('E-mail address').fill(email);
+  await page.getByRole('checkbox').check();
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText(/New code in \d+ s/).waitFor();
+  const first = await mailbox.code(email);
+  await page.getByRole('button', { name: 'Send a new code' }).click();
+  await page.getByText('A new code is on its way.').first().waitFor();
+  const second = await mailbox.code(email, 2);
+  await page.getByLabel('Code').fill(first);
+  await page.locator('.wrong').getByText('That code is not right').waitFor();
+  await page.getByLabel('Code').fill(second);
+  await page.locator('.thanks').waitFor();
+});
+
+test('what else the project wants to know is asked, and what does not fit is named', async () => {
+  const email = `f-${newId()}@visitors.example`;
+  await visit('before');
+  await page.getByLabel('Your name').fill('Mira Holm');
+  await page.getByLabel('E-mail address').fill(email);
+  await page.getByLabel('Phone (optional)').fill('call me');
+  await page.getByLabel('Room (optional)').selectOption('Hall');
+  await page.getByRole('checkbox').check();
+  const next = page.getByRole('button', { name: 'Continue' });
+  await next.click();
+  await page.locator('.wrong').getByText('Please check “Phone”.').waitFor();
+  await keepPicture(page, 'widget-lead-fields');
+  await page.getByLabel('Phone (optional)').fill('+47 22 00 00 00');
+  await next.click();
+  await page.getByText(email).waitFor();
+  const [row] = await environment.sql`select fields from lead_sessions where email = ${email}`;
+  expect(row).toEqual({ fields: { phone: '+47 22 00 00 00', room: 'Hall' } });
+
+  // A throw-away address is refused, and nothing says that a code went there.
+  await page.getByRole('button', { name: 'Change the address' }).click();
+  await page.getByLabel('E-mail address').fill('mira@mailinator.com');
+  await page.getByRole('checkbox').check();
+  await next.click();
+  await page.locator('.wrong').getByText('throw-away').waitFor();
+  expect(await page.getByText('six-digit code').count()).toBe(0);
+  await page.reload();
+  await chat.open();
+  await page.getByText(`We sent a six-digit code to ${email}.`).waitFor();
+});
+
+test('offered after as many answers as the project says; a project that never set a mode asks nobody', async () => {
+  const ask = async () => {
+    await chat.ask('What does a lamp cost?');
+    await chat.answer();
+  };
+  const offer = page.getByText('Would you like us to get back to you?');
+  const after = await projectWith({ mode: 'after', afterAnswers: 2 });
+  await visit(undefined, after.widgetKey);
+  await ask();
+  expect(await offer.count()).toBe(0);
+  await ask();
+  await offer.waitFor();
+
+  const plain = await projectWith({});
+  await visit(undefined, plain.widgetKey);
+  expect(await chat.field.isVisible()).toBe(true);
+  expect(await page.locator('.lead, .offer').count()).toBe(0);
 });

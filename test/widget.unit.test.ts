@@ -6,9 +6,10 @@ import { expect, test } from 'vitest';
 import { contrast, type Rgb, paletteOf } from '../widget/loader/colour.ts';
 import { launcherOptionsOf, panelOptionsOf } from '../widget/loader/options.ts';
 import { widgetFiles } from '../widget/build.ts';
+import { claimsOf } from '../widget/panel/claims.ts';
 import { texts as ar } from '../widget/texts/ar.ts';
 import { texts as de } from '../widget/texts/de.ts';
-import { en } from '../widget/texts/en.ts';
+import { texts as en } from '../widget/texts/en.ts';
 import { texts as es } from '../widget/texts/es.ts';
 
 const scriptUrl = 'https://desk.example.com/widget.js';
@@ -81,6 +82,21 @@ test('an empty notice hides it, a bare data-open opens, unknown values count as 
   });
 });
 
+test('when visitors are asked who they are', () => {
+  for (const mode of ['off', 'before', 'after', 'unanswered', 'request'])
+    expect(optionsOf({ 'data-lead': mode }).lead).toBe(mode);
+  expect(optionsOf({}).lead).toBeUndefined();
+});
+
+test('what the page says of the visitor is within what the server takes, and holds no token', () => {
+  const meta = { plan: 'pro' };
+  const user = { userId: 42 as unknown as string, name: 'A'.repeat(300), token: 'secret', meta };
+  expect(claimsOf(user)).toEqual({ userId: '42', name: 'A'.repeat(200), email: undefined, meta });
+  expect(claimsOf({ meta: { text: 'x'.repeat(5_000) } })).toBeUndefined();
+  expect(claimsOf({ token: 'secret' })).toBeUndefined();
+  expect(claimsOf(undefined)).toBeUndefined();
+});
+
 const parsed = (hex: string): Rgb => {
   const full = hex.length === 4 ? hex.replace(/[^#]/g, '$&$&') : hex;
   const part = (index: number) => Number.parseInt(full.slice(index, index + 2), 16);
@@ -134,8 +150,9 @@ test('the loader is within 5 KB and everything within 40 KB of gzip', async () =
   const size = (name: string) => files.get(name)!.gzip.length;
   const names = [...files.keys()];
   expect(size('widget.js')).toBeLessThanOrEqual(5_000);
-  // What a visitor loads: the loader, the panel and one other language, the largest.
-  const languages = names.filter((name) => /^(ar|de|es)-/.test(name)).map(size);
+  // What every visitor loads: the loader, the panel and one language, the largest. The formatting buttons, and the
+  // forms of sites that ask who the visitor is, come where they are used.
+  const languages = names.filter((name) => /^(ar|de|en|es)-/.test(name)).map(size);
   const panel = names.filter((name) => /^(panel|chunk)-/.test(name)).map(size);
   const sum = (sizes: number[]) => sizes.reduce((total, next) => total + next, 0);
   expect(size('widget.js') + sum(panel) + Math.max(...languages)).toBeLessThanOrEqual(40_000);

@@ -10,7 +10,14 @@ import { readConfig } from '../config.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** What the widget is made of, and the versions of what makes it. */
-const inputs = ['widget/loader', 'widget/panel', 'widget/texts', 'widget/build.ts', 'package-lock.json'];
+const inputs = [
+  'widget/loader',
+  'widget/panel',
+  'widget/texts',
+  'widget/build.ts',
+  'domain/login-refusals.ts',
+  'package-lock.json',
+];
 const loaderFile = 'widget.js';
 
 export interface WidgetFile {

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { withoutMarks } from '../../domain/citation-marks.ts';
 import { AppError, type ErrorCode } from '../../domain/errors.ts';
 import type { RateLimit } from '../../domain/limits.ts';
 import { type ProjectSettings, positions } from '../../domain/projects.ts';
@@ -129,7 +130,7 @@ function routes(app: App, deps: AppDependencies): void {
       const accepted = await accept(deps, request, session, request.body);
       await visitorSessions.setConversation(projectId, session.token, accepted.conversationId);
       const turn = await recordedTurn(deps, request, accepted, closed(reply));
-      const text = turn.reply ?? '';
+      const text = withoutMarks(turn.reply ?? '');
       return {
         success: true as const,
         message: {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Frame } from '../../domain/chat.ts';
+import { withoutMarks } from '../../domain/citation-marks.ts';
 import { live } from '../../domain/deadlines.ts';
 import { AppError } from '../../domain/errors.ts';
 import { pageHost } from '../../domain/hosts.ts';
@@ -144,7 +145,11 @@ async function* eventsOf(
         yield { event: 'thread.message.delta', delta: { content } };
       }
       if (frame.type === 'done') {
-        yield { event: 'thread.message.completed', status: 'completed', content: contentOf(frame.reply) };
+        yield {
+          event: 'thread.message.completed',
+          status: 'completed',
+          content: contentOf(withoutMarks(frame.reply)),
+        };
         yield { event: 'end', messages: await messages() };
       }
       if (frame.type === 'error') yield failure(frame.message);
@@ -171,7 +176,7 @@ function messagesOf(thread: string, turn: ConversationTurn): object[] {
   });
   const asked = message('user', turn.createdAt, turn.question);
   if (turn.reply === null) return [asked];
-  return [asked, message('assistant', turn.finishedAt ?? turn.createdAt, turn.reply)];
+  return [asked, message('assistant', turn.finishedAt ?? turn.createdAt, withoutMarks(turn.reply))];
 }
 
 /** Its clients parse one event in each chunk that the network hands them, so each has a write of its own. */

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type Frame, pageHint } from '../../domain/chat.ts';
+import { withoutMarks } from '../../domain/citation-marks.ts';
 import { AppError } from '../../domain/errors.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { App, AppDependencies } from '../app.ts';
@@ -60,7 +61,7 @@ export function ndjsonRoutes(app: App, deps: AppDependencies): void {
       const turn = { message, conversation: { sessionId }, page };
       const accepted = await acceptTurn(deps, request, turn, idempotencyOf(request, 'session'));
       const { conversationId, reply: answer } = await recordedTurn(deps, request, accepted, closed(reply));
-      return { conversationId, message: answer ?? '' };
+      return { conversationId, message: withoutMarks(answer ?? '') };
     },
   );
 
@@ -135,6 +136,6 @@ export function ndjsonOf(conversationId: string): (frame: Frame) => Line[] {
     const done = frame.type === 'done';
     const lines: Line[] = token !== '' || (done && !begun) ? [{ type: 'token', token }] : [];
     begun ||= lines.length > 0;
-    return done ? [...lines, { type: 'done', message: frame.reply, conversationId }] : lines;
+    return done ? [...lines, { type: 'done', message: withoutMarks(frame.reply), conversationId }] : lines;
   };
 }

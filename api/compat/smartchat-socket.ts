@@ -3,23 +3,23 @@ import type { WebSocket } from '@fastify/websocket';
 import type { FastifyRequest } from 'fastify';
 import type { RawData } from 'ws';
 import { z } from 'zod';
-import { verifyVisitor } from '../../auth/visitor-tokens.ts';
 import { live } from '../../domain/deadlines.ts';
 import { AppError } from '../../domain/errors.ts';
 import { networkOf } from '../../domain/limits.ts';
-import type { Visitor } from '../../domain/visitor-logins.ts';
+import { maxVisitorToken } from '../../domain/visitor-logins.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { admitKey } from '../plugins/access.ts';
 import { toAppError } from '../plugins/errors.ts';
 import { hashOf, takeOrRefuse } from '../plugins/rate-limits.ts';
 import { storable } from '../plugins/storable-text.ts';
 import { acceptTurn, followAccepted, messageText, sessionName } from '../turns.ts';
+import { visitorOf } from '../visitor-identity.ts';
 import { createShownText } from './shown-text.ts';
 
 const clientMessage = z.object({
   message: messageText,
   api_key: z.string().max(500).optional(),
-  user_token: z.string().max(8_000).nullish(),
+  user_token: z.string().max(maxVisitorToken).nullish(),
 });
 
 /** The service restarts: the client connects again after two seconds, as it always does. */
@@ -136,25 +136,6 @@ async function admit(deps: AppDependencies, request: FastifyRequest, key: string
   if (request.headers.origin !== undefined)
     await takeOrRefuse(stores.limits, perVisitor, hashOf(id, network));
   await takeOrRefuse(stores.limits, { name: 'key', points: requests, windowMs }, id);
-}
-
-/** Who a signed token says that the visitor is. Throws where the site wants a login and this is none. */
-async function visitorOf(
-  { stores }: AppDependencies,
-  projectId: string,
-  token: string | undefined,
-): Promise<Visitor | undefined> {
-  const { auth_mode: mode } = (await stores.visitorLogins.get(projectId)).settings;
-  if (mode === 'none') return undefined;
-  const visitor =
-    token === undefined
-      ? undefined
-      : await verifyVisitor(token, await stores.visitorLogins.secret(projectId));
-  if (!visitor && (token !== undefined || mode === 'external_api')) {
-    const message = token === undefined ? 'Sign in first.' : 'Your login has expired. Sign in again.';
-    throw new AppError('INVALID_ACCESS_TOKEN', { message });
-  }
-  return visitor;
 }
 
 const problemOf = (error: z.ZodError) => {

@@ -4,8 +4,10 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { signVisitor, verifyVisitor } from '../../auth/visitor-tokens.ts';
 import { isSiteAllowed, isSiteListed, type Scope } from '../../domain/auth.ts';
+import { withoutMarks } from '../../domain/citation-marks.ts';
 import { AppError } from '../../domain/errors.ts';
 import { networkOf, type RateLimit } from '../../domain/limits.ts';
+import { loginRefusals } from '../../domain/login-refusals.ts';
 import { authModes, type Visitor } from '../../domain/visitor-logins.ts';
 import type { ConversationTurn } from '../../stores/postgres/conversations.ts';
 import type { OpenConversation } from '../../stores/postgres/widget-conversations.ts';
@@ -135,7 +137,7 @@ function routes(app: App, deps: AppDependencies): void {
       const { projectId, ip } = request;
       const counted = hashOf(projectId, request.body.email.toLowerCase(), networkOf(ip));
       if (!(await stores.limits.take(logins, counted)).allowed) {
-        return refusal('Too many attempts. Wait a minute and try again.');
+        return refusal(loginRefusals.tooMany);
       }
       const result = await signInVisitor(deps, projectId, request.body);
       if ('token' in result) return viewOf(result.visitor, result.token);
@@ -240,7 +242,7 @@ export function messagesOf(turn: ConversationTurn): z.infer<typeof message>[] {
   const answered = {
     id: turn.id,
     role: 'assistant' as const,
-    content: turn.reply,
+    content: withoutMarks(turn.reply),
     created_at: at.toISOString(),
   };
   return [asked, answered];

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { maxMessageLength, type Turn } from '../../domain/chat.ts';
 import { AppError } from '../../domain/errors.ts';
-import { readFields, type StepResult } from '../../domain/leads.ts';
+import { modeOfCalls, outcomes, readFields, type StepResult } from '../../domain/leads.ts';
 import type { Project } from '../../domain/projects.ts';
 import type { LeadSession } from '../../stores/postgres/lead-sessions.ts';
 import type { App, AppDependencies } from '../app.ts';
@@ -35,6 +35,7 @@ const stageReply = z.object({
   sessionId: z.uuid(),
   stage: z.enum(['awaiting_name', 'awaiting_email', 'awaiting_otp', 'ready']),
   reply: z.string(),
+  outcome: z.enum(outcomes).optional().describe('What became of what the visitor entered.'),
 });
 /** Once the visitor chats, the reply has everything that a chat's has. */
 const chatReply = stageReply.loose();
@@ -206,7 +207,7 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
       return { ...answered.body, ...wire(asked ?? session, text) };
     }
     if (is === 'question') {
-      if (settings.leads.mode === 'before') {
+      if (modeOfCalls(settings.leads) === 'before') {
         await sessions.keepQuestion(project.id, session.id, message);
         return wire(session, kept(session.stage, session, settings));
       }
@@ -228,11 +229,12 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
   ) {
     refuseTooMuch(result, replyTo(result, session, settings));
     const text = replyTo(result, session, settings);
-    if (result.outcome !== 'verified') return wire(session, text);
+    if (result.outcome !== 'verified') return { ...wire(session, text), outcome: result.outcome };
     const answers: Turn[] = await conversation.keptAnswers(request, session, reply);
     const replies = answers.map((turn) => turn.reply ?? '');
     return {
       ...wire(session, [text, ...replies].join('\n\n')),
+      outcome: result.outcome,
       ...(answers.length > 0
         ? { conversationId: answers[0]!.conversationId, sources: answers.flatMap(({ sources }) => sources) }
         : {}),

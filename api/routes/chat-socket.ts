@@ -5,12 +5,14 @@ import { z } from 'zod';
 import { type Frame, isTerminal, pageHint, parsePosition } from '../../domain/chat.ts';
 import { live } from '../../domain/deadlines.ts';
 import { AppError } from '../../domain/errors.ts';
+import { maxVisitorToken, visitorClaims } from '../../domain/visitor-logins.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { admitKey } from '../plugins/access.ts';
 import { toAppError } from '../plugins/errors.ts';
 import { countMessage } from '../plugins/rate-limits.ts';
 import { followTurn } from '../turn-frames.ts';
 import { acceptTurn, cancelTurn, messageText, visibleTurn } from '../turns.ts';
+import { visitorOfCall } from '../visitor-identity.ts';
 
 /** The client's own name for a call; comes back with its reply. */
 const ref = z.string().max(100).optional();
@@ -29,6 +31,8 @@ const clientMessage = z.discriminatedUnion('type', [
     message: messageText,
     conversationId: z.uuid().nullish(),
     page: pageHint.optional(),
+    visitor: visitorClaims.optional(),
+    visitorToken: z.string().max(maxVisitorToken).optional(),
     idempotencyKey: z.string().min(1).max(255).optional(),
   }),
   z.object({ type: z.literal('follow'), ...turn, after: position.optional() }),
@@ -117,11 +121,12 @@ function serve(
     }
     switch (message.type) {
       case 'ask': {
-        const { message: text, conversationId, idempotencyKey, page } = message;
+        const { message: text, conversationId, idempotencyKey, page, visitor: claims } = message;
+        const visitor = await visitorOfCall(deps, request, message.visitorToken);
         const accepted = await acceptTurn(
           deps,
           request,
-          { message: text, conversation: conversationId ? { id: conversationId } : 'new', page },
+          { message: text, conversation: conversationId ? { id: conversationId } : 'new', page, claims },
           // The operation and the body of POST /v1/chat/turns: a client may repeat its call there.
           idempotencyKey === undefined
             ? undefined
@@ -132,10 +137,14 @@ function serve(
                   message: text,
                   ...(conversationId ? { conversationId } : {}),
                   ...(page ? { page } : {}),
+                  ...(claims ? { visitor: claims } : {}),
                 },
               },
         );
         const { dispatch: _, ...ids } = accepted;
+        if (visitor) {
+          await deps.stores.widgetConversations.noteVisitor(request.projectId, ids.conversationId, visitor);
+        }
         await send({ type: 'accepted', ref: message.ref, ...ids });
         void follow(ids.turnId, (signal) =>
           followTurn(deps, { projectId: request.projectId, ...ids }, signal),

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { pageHint } from '../../domain/chat.ts';
 import { AppError } from '../../domain/errors.ts';
+import { visitorClaims } from '../../domain/visitor-logins.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { streamToSession } from '../compat/ndjson.ts';
 import { idempotencyOf } from '../idempotency.ts';
@@ -10,11 +11,15 @@ import { createLeadEntries } from '../lead-entries.ts';
 import { closed, sendEvents, sendLines } from '../turn-streams.ts';
 import { acceptTurn, followAccepted, messageText, recordedTurn, sessionName, usageOf } from '../turns.ts';
 import { closestDocument, linesOf, source } from '../schemas.ts';
+import { visitorHeaders, visitorOfCall } from '../visitor-identity.ts';
 
 const askBody = z.object({
   message: messageText,
   conversationId: z.uuid().nullish(),
   page: pageHint.optional(),
+  visitor: visitorClaims
+    .optional()
+    .describe('Who the visitor is, as the page says: kept with the conversation, and never believed.'),
 });
 const liveBody = askBody.extend({
   leadSessionId: z
@@ -53,9 +58,15 @@ const frame = z.discriminatedUnion('type', [
 
 /** Asking: waiting for the recorded answer, or reading it live. */
 export function chatRoutes(app: App, deps: AppDependencies): void {
+  const { noteVisitor } = deps.stores.widgetConversations;
   const streaming = {
     scope: 'chat',
-    errors: ['CONVERSATION_NOT_FOUND', 'IDEMPOTENCY_KEY_REUSED', 'TOKEN_LIMIT_EXCEEDED'],
+    errors: [
+      'CONVERSATION_NOT_FOUND',
+      'IDEMPOTENCY_KEY_REUSED',
+      'TOKEN_LIMIT_EXCEEDED',
+      'VISITOR_LOGIN_REQUIRED',
+    ],
   } as const;
   const live = {
     ...streaming,
@@ -75,21 +86,24 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
       schema: {
         tags,
         summary: 'Ask and wait for the answer; with a sessionId, the same as POST /v1/chat/stream',
+        headers: visitorHeaders,
         body: askBody.extend({ sessionId: sessionName.optional() }),
         response: { 200: answer },
       },
     },
     async (request, reply) => {
-      const { message, conversationId, sessionId, page } = request.body;
+      const { message, conversationId, sessionId, page, visitor: claims } = request.body;
       if (sessionId !== undefined) {
         return await streamToSession(deps, request, reply, { message, sessionId, page });
       }
+      const visitor = await visitorOfCall(deps, request, request.headers['x-visitor-token']);
       const accepted = await acceptTurn(
         deps,
         request,
-        { message, conversation: conversationId ? { id: conversationId } : 'new', page },
+        { message, conversation: conversationId ? { id: conversationId } : 'new', page, claims },
         idempotencyOf(request, 'chat'),
       );
+      if (visitor) await noteVisitor(request.projectId, accepted.conversationId, visitor);
       const turn = await recordedTurn(deps, request, accepted, closed(reply));
       return {
         reply: turn.reply ?? '',
@@ -109,20 +123,23 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
       schema: {
         tags,
         summary: 'Ask and read the answer live: NDJSON, or server-sent events with Accept: text/event-stream',
+        headers: visitorHeaders,
         body: liveBody,
         response: { 200: linesOf(frame, 'One frame a line; `done` or `error` is the last.') },
       },
     },
     async (request, reply) => {
-      const { message, conversationId, leadSessionId, page } = request.body;
+      const { message, conversationId, leadSessionId, page, visitor: claims } = request.body;
+      const visitor = await visitorOfCall(deps, request, request.headers['x-visitor-token']);
       const accepted = leadSessionId
         ? await acceptOfLead(request, reply, leadSessionId, message)
         : await acceptTurn(
             deps,
             request,
-            { message, conversation: conversationId ? { id: conversationId } : 'new', page },
+            { message, conversation: conversationId ? { id: conversationId } : 'new', page, claims },
             idempotencyOf(request, 'turns'),
           );
+      if (visitor) await noteVisitor(request.projectId, accepted.conversationId, visitor);
       const frames = followAccepted(deps, request, accepted, closed(reply));
       const wantsEvents = request.headers.accept?.includes('text/event-stream');
       return wantsEvents ? sendEvents(reply, frames) : sendLines(reply, frames, (frame) => [frame]);

@@ -13,6 +13,15 @@ const params = z.object({ conversationId: z.string() });
 const tags = ['Conversations'];
 const feedback = z.object({ rating: z.enum(['up', 'down']), text: z.string().nullable() }).nullable();
 const conversation = z.object({ id: z.string(), sessionId: z.string().nullable(), createdAt: z.date() });
+const visitor = z
+  .object({
+    userId: z.string().nullable(),
+    name: z.string().nullable(),
+    email: z.string().nullable(),
+    meta: z.record(z.string(), z.unknown()).nullable(),
+    verified: z.boolean(),
+  })
+  .describe('Who asked: `verified` by a signed token, else only as the page said.');
 const message = z.object({
   turnId: z.string(),
   role: z.enum(['user', 'assistant']),
@@ -63,7 +72,11 @@ export function conversationRoutes(app: App, { stores }: Pick<AppDependencies, '
         params,
         querystring: z.object({ limit, before: position.optional(), q }),
         response: {
-          200: z.object({ conversation, messages: z.array(message), next: z.number().nullable() }),
+          200: z.object({
+            conversation: conversation.extend({ visitor: visitor.nullable() }),
+            messages: z.array(message),
+            next: z.number().nullable(),
+          }),
         },
       },
     },
@@ -72,12 +85,17 @@ export function conversationRoutes(app: App, { stores }: Pick<AppDependencies, '
         ? await stores.conversations.get(projectId, conversationId)
         : undefined;
       if (!conversation) throw new AppError('CONVERSATION_NOT_FOUND');
+      const visitor = await stores.widgetConversations.visitor(projectId, conversationId);
       const { turns, next } = await stores.conversations.turns(projectId, conversationId, {
         limit: query.limit,
         before: query.before,
         words: query.q,
       });
-      return { conversation, messages: turns.flatMap(messagesOf), next };
+      return {
+        conversation: { ...conversation, visitor: visitor ?? null },
+        messages: turns.flatMap(messagesOf),
+        next,
+      };
     },
   );
 }

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
+import { leadField, leadModes } from '../../domain/leads.ts';
 import { defaultWelcomeMessage, positions } from '../../domain/projects.ts';
 import type { WidgetFile, WidgetFiles } from '../../widget/build.ts';
 import type { App, AppDependencies } from '../app.ts';
@@ -19,6 +20,14 @@ const config = z.object({
   suggestedQuestions: z.array(z.string()),
   /** What a visitor agrees to before leaving their address; empty: the widget's own words. */
   leadConsent: z.string(),
+  leadMode: z.enum(leadModes),
+  /** With mode `after`: this many answers first. */
+  leadAfter: z.int(),
+  leadFields: z.array(leadField),
+  /** Until another code may be sent. */
+  leadResendSeconds: z.int(),
+  /** Whether visitors sign in at the site's own login before they ask. */
+  requiresLogin: z.boolean(),
 });
 
 /** The widget's files and settings. */
@@ -68,11 +77,21 @@ export function widgetRoutes(app: App, { stores, widget }: Pick<AppDependencies,
       const { settings } = project;
       // Nothing of its own was set: the widget greets in the visitor's language.
       const welcomeMessage = settings.welcomeMessage === defaultWelcomeMessage ? '' : settings.welcomeMessage;
-      const leadConsent = settings.leads.consent?.text ?? '';
+      const { mode, consent, afterAnswers, fields, resendSeconds } = settings.leads;
+      const login = await stores.visitorLogins.get(request.projectId);
       // The key is in a header, so that no cache between here and the page may keep one project's for another.
-      return reply
-        .header('cache-control', 'private, max-age=60')
-        .send({ config: { ...settings, welcomeMessage, leadConsent } });
+      return reply.header('cache-control', 'private, max-age=60').send({
+        config: {
+          ...settings,
+          welcomeMessage,
+          leadConsent: consent?.text ?? '',
+          leadMode: mode ?? 'off',
+          leadAfter: afterAnswers,
+          leadFields: fields,
+          leadResendSeconds: resendSeconds,
+          requiresLogin: login.settings.auth_mode === 'external_api',
+        },
+      });
     },
   );
 }

@@ -1,7 +1,7 @@
 import { lead as timing, overdue } from '../../domain/deadlines.ts';
 import { AppError } from '../../domain/errors.ts';
 import { type Dispatch, leadVerificationDispatch } from '../../domain/flows.ts';
-import { maxInputs, rulesOf, type SessionStage, type StepResult } from '../../domain/leads.ts';
+import { maxInputs, modeOfCalls, rulesOf, type SessionStage, type StepResult } from '../../domain/leads.ts';
 import type { MailStatus } from '../../domain/mails.ts';
 import { type ProjectSettings, projectSettings } from '../../domain/projects.ts';
 import type { Query, Sql } from './client.ts';
@@ -50,7 +50,7 @@ export function createLeadSessionStore(sql: Sql) {
     ): Promise<{ sessionId: string; stage: SessionStage; dispatch: Dispatch | undefined }> {
       const sessionId = newId();
       const { leads } = session.settings;
-      const stage = leads.mode === 'before' ? 'awaiting_name' : 'open';
+      const stage = modeOfCalls(leads) === 'before' ? 'awaiting_name' : 'open';
       return await sql.begin(async (tx) => {
         const lasts = stage === 'open' ? leads.visitorDays * 86_400 : leads.sessionMinutes * 60;
         await tx`

@@ -4,6 +4,7 @@ import { AppError } from '../../domain/errors.ts';
 import { chatTurnDispatch, type Dispatch } from '../../domain/flows.ts';
 import { type ProjectAccess, projectSettings } from '../../domain/projects.ts';
 import { reservationOf } from '../../domain/usage.ts';
+import type { VisitorClaims } from '../../domain/visitor-logins.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { claimIdempotencyKey, type Idempotency } from './idempotency.ts';
@@ -24,6 +25,8 @@ export interface NewTurn {
    */
   conversation: { id: string } | { sessionId: string } | 'new' | { repeats: string };
   page?: PageHint | undefined;
+  /** Who asks, as the page says; kept with the turn, and shown to no model. */
+  claims?: VisitorClaims | undefined;
   /** Who asks, where an address was verified: their answers are counted. */
   leadId?: string;
 }
@@ -163,7 +166,7 @@ export function createTurnStore(sql: Sql) {
             select ${turnId}, ${projectId}, ${conversationId},
               coalesce((select max(position) from turns where conversation_id = ${conversationId}), 0) + 1,
               case when busy then 'queued' else 'running' end, ${turn.message},
-              ${turn.page ? asJson(tx, turn.page) : null}::jsonb,
+              ${pageOf(tx, turn)}::jsonb,
               case when busy then null else now() end, ${repeats}::uuid
             from (select exists (select 1 from turns
               where conversation_id = ${conversationId} and status in ('queued', 'running')) as busy) as conversation
@@ -221,7 +224,7 @@ export function createTurnStore(sql: Sql) {
     /** All that answering the turn takes, in one question: what was asked, what came before, and the project's models. */
     async forGeneration(projectId: string, turnId: string): Promise<TurnToAnswer> {
       const [row] = await sql<(Omit<TurnToAnswer, 'access'> & ProjectAccess)[]>`
-        select t.status, t.question, t.page,
+        select t.status, t.question, nullif(t.page - 'visitor', '{}') as page,
           coalesce(t.search_query, (select o.search_query from turns o where o.id = t.repeats)) as search_query,
           p.id as project_id, p.settings,
           ${sealedKeys(sql)} as keys,
@@ -365,6 +368,11 @@ const answeredEvent = (tx: Query, projectId: string, turnId: string) => tx`
 
 const sessionOf = (conversation: NewTurn['conversation']): string | null =>
   typeof conversation === 'object' && 'sessionId' in conversation ? conversation.sessionId : null;
+
+/** What the page told with the question. */
+function pageOf(tx: Query, { page, claims }: NewTurn) {
+  return page || claims ? asJson(tx, { ...page, ...(claims ? { visitor: claims } : {}) }) : null;
+}
 
 /** Locks the conversation until the transaction ends, so that its turns get their order and status one by one. */
 async function lockConversation(

@@ -1,5 +1,5 @@
 import type { SiteRules } from '../../domain/auth.ts';
-import type { Visitor } from '../../domain/visitor-logins.ts';
+import type { Visitor, VisitorClaims } from '../../domain/visitor-logins.ts';
 import type { Sql } from './client.ts';
 
 export type WidgetConversationStore = ReturnType<typeof createWidgetConversationStore>;
@@ -7,6 +7,15 @@ export type WidgetConversationStore = ReturnType<typeof createWidgetConversation
 export interface OpenConversation extends SiteRules {
   projectId: string;
   conversationId: string;
+}
+
+/** `meta` is always the page's word, and so is the rest unless it is `verified`. */
+export interface KnownVisitor {
+  userId: string | null;
+  name: string | null;
+  email: string | null;
+  meta: Record<string, unknown> | null;
+  verified: boolean;
 }
 
 /** Conversations of a client that reads their history with nothing but the session's id. */
@@ -21,6 +30,37 @@ export function createWidgetConversationStore(sql: Sql) {
         on conflict (conversation_id) do update set user_id = excluded.user_id, user_name = excluded.user_name,
           user_email = excluded.user_email
         where excluded.user_id is not null and w.user_id is distinct from excluded.user_id`;
+    },
+
+    /**
+     * Notes who a signed token says that the visitor of a native conversation is. One with a session's id is left as it
+     * is: noting it would open its history to whoever knows that id.
+     */
+    async noteVisitor(projectId: string, conversationId: string, visitor: Visitor): Promise<void> {
+      const { userId, name, email } = visitor;
+      await sql`
+        insert into widget_conversations as w (conversation_id, project_id, user_id, user_name, user_email)
+        select id, project_id, ${userId}, ${name}, ${email} from conversations
+        where project_id = ${projectId} and id = ${conversationId} and session_id is null
+        on conflict (conversation_id) do update set user_id = excluded.user_id, user_name = excluded.user_name,
+          user_email = excluded.user_email
+        where w.user_id is distinct from excluded.user_id`;
+    },
+
+    /** Who the visitor of a conversation is: as a signed token says, else as the page said last. */
+    async visitor(projectId: string, conversationId: string): Promise<KnownVisitor | undefined> {
+      const [row] = await sql<{ signed: Visitor | null; claims: VisitorClaims | null }[]>`
+        select
+          (select jsonb_build_object('userId', user_id, 'name', user_name, 'email', user_email)
+            from widget_conversations
+            where project_id = ${projectId} and conversation_id = ${conversationId} and user_id is not null) as signed,
+          (select page->'visitor' from turns
+            where project_id = ${projectId} and conversation_id = ${conversationId} and page ? 'visitor'
+            order by position desc limit 1) as claims`;
+      const { signed, claims } = row!;
+      if (!signed && !claims) return undefined;
+      const { userId = null, name = null, email = null } = signed ?? claims ?? {};
+      return { userId, name, email, meta: claims?.meta ?? null, verified: signed !== null };
     },
 
     /**

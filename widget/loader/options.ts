@@ -8,8 +8,12 @@ export type Texts = PanelTexts & LauncherTexts;
 export const positions = ['bottom-right', 'bottom-left', 'top-right', 'top-left'] as const;
 export type Position = (typeof positions)[number];
 export type Theme = 'light' | 'dark' | 'auto';
-/** When the visitor is asked who they are: never, before the first question, or when one could not be answered. */
-export type LeadMode = 'off' | 'before' | 'unanswered';
+/**
+ * When the visitor is asked who they are: never, before the first question, after some answers, when a question could
+ * not be answered, or when they want to be.
+ */
+export const leadModes = ['off', 'before', 'after', 'unanswered', 'request'] as const;
+export type LeadMode = (typeof leadModes)[number];
 
 /** Who the visitor is, as the page says. Only a token that the site's server signed is believed. */
 export interface Identity {
@@ -30,7 +34,7 @@ export interface LauncherOptions {
   position?: Position;
   language?: string;
   theme?: Theme;
-  /** Open when the page is. */
+  /** Open when the page is, until the visitor has closed it once. */
   open?: boolean;
   texts?: Partial<Texts>;
   /** For the style elements of browsers without constructable style sheets. */
@@ -67,7 +71,6 @@ const reader =
 
 export function launcherOptionsOf(attribute: ReadAttribute, scriptUrl: string): LauncherOptions {
   const text = reader(attribute);
-  const open = attribute('open');
   return {
     apiKey: text('api-key') ?? '',
     apiUrl: apiUrlOf(text('api-url') ?? new URL(scriptUrl).origin, scriptUrl),
@@ -75,7 +78,7 @@ export function launcherOptionsOf(attribute: ReadAttribute, scriptUrl: string): 
     position: positionOf(text('position')),
     language: text('language'),
     theme: oneOf(['light', 'dark', 'auto'] as const, text('theme')),
-    open: open !== null && open !== 'false',
+    open: (attribute('open') ?? 'false') !== 'false',
     texts: json(text('texts')) as Partial<Texts> | undefined,
   };
 }
@@ -90,7 +93,7 @@ export function panelOptionsOf(attribute: ReadAttribute): PanelOptions {
     // Here an empty value means something: no notice at all.
     notice: attribute('notice')?.trim(),
     avatar: text('avatar'),
-    lead: oneOf(['off', 'before', 'unanswered'] as const, text('lead')),
+    lead: oneOf(leadModes, text('lead')),
     suggestions: text('suggestions')
       ?.split('|')
       .map((item) => item.trim())
@@ -131,7 +134,7 @@ function json(text: string | undefined): object | undefined {
     const value = text ? JSON.parse(text) : undefined;
     return value && typeof value === 'object' ? value : undefined;
   } catch {
-    console.warn('Frontdesk: an attribute of the script tag is not valid JSON.');
+    console.warn('Frontdesk: an attribute is not valid JSON.');
     return undefined;
   }
 }

@@ -1,5 +1,5 @@
 // The project's settings for the widget, kept for a day as the existing clients keep them.
-import type { LauncherOptions, Position } from './options.ts';
+import type { LauncherOptions, LeadMode, Position } from './options.ts';
 
 export interface Settings {
   chatbotName: string;
@@ -12,6 +12,21 @@ export interface Settings {
   primaryLanguage: string;
   suggestedQuestions: string[];
   leadConsent: string;
+  leadMode: LeadMode;
+  /** With mode `after`: this many answers first. */
+  leadAfter: number;
+  leadFields: LeadField[];
+  leadResendSeconds: number;
+  /** Whether visitors sign in at the site's own login before they ask. */
+  requiresLogin: boolean;
+}
+
+/** Something else that a visitor may say of themselves. */
+export interface LeadField {
+  key: string;
+  label: string;
+  type: 'text' | 'phone' | 'number' | 'date' | 'url' | 'choice';
+  choices: string[];
 }
 
 const dayMs = 24 * 60 * 60 * 1000;

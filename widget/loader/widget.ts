@@ -268,9 +268,10 @@ export function createWidget(
     apply(found ?? {});
     attach();
     emit('ready', undefined);
-    if (options.open) void widget.open();
+    const kept = stored<{ busy?: boolean; closed?: boolean }>(name);
+    if (options.open && !kept?.closed) void widget.open();
     // An answer may be under way since the page before, or its visitor may have left the panel open.
-    else if (stored<{ busy?: boolean }>(name)?.busy) warm();
+    else if (kept?.busy) warm();
   });
   return widget;
 }

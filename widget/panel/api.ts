@@ -27,11 +27,23 @@ export interface LeadReply {
   sessionId: string;
   stage: 'awaiting_name' | 'awaiting_email' | 'awaiting_otp' | 'ready';
   reply: string;
+  /** What became of what the visitor entered: `code_sent` and others. */
+  outcome?: string;
+}
+
+export interface SignInReply {
+  token: string | null;
+  user_name: string | null;
+  error: string | null;
 }
 
 export type Api = ReturnType<typeof createApi>;
 
-export function createApi({ apiUrl, apiKey }: { apiUrl: string; apiKey: string }) {
+/** `token` is what proves who the visitor is, if anything does. */
+export function createApi(
+  { apiUrl, apiKey }: { apiUrl: string; apiKey: string },
+  token: () => string | undefined,
+) {
   async function call(
     path: string,
     init: { body?: object; headers?: Record<string, string>; signal?: AbortSignal } = {},
@@ -55,6 +67,10 @@ export function createApi({ apiUrl, apiKey }: { apiUrl: string; apiKey: string }
     throw new ApiError(response.status, problem.code ?? 'UNKNOWN', message, retryAfter);
   }
 
+  const tokenHeader = (): Record<string, string> => {
+    const proof = token();
+    return proof ? { 'x-visitor-token': proof } : {};
+  };
   const lead = async (path: string, body: object): Promise<LeadReply> =>
     (await call(`/assistant/${path}`, { body })).json();
   const ofTurn = ({ turnId, conversationId }: ChatTurn, action: string) =>
@@ -71,8 +87,9 @@ export function createApi({ apiUrl, apiKey }: { apiUrl: string; apiKey: string }
             : turn.after
               ? { conversationId: turn.after }
               : {}),
+          ...(turn.claims ? { visitor: turn.claims } : {}),
         },
-        headers: { accept: 'text/event-stream', 'idempotency-key': turn.id },
+        headers: { accept: 'text/event-stream', 'idempotency-key': turn.id, ...tokenHeader() },
         signal,
       }),
     /** Follows a turn that the server has taken, from the beginning or after a position. */
@@ -82,10 +99,14 @@ export function createApi({ apiUrl, apiKey }: { apiUrl: string; apiKey: string }
     rate: (turn: ChatTurn, rating: 'up' | 'down' | null, text?: string) =>
       call(ofTurn(turn, 'feedback'), { body: { rating, ...(text ? { text } : {}) } }),
 
+    signIn: async (email: string, password: string): Promise<SignInReply> =>
+      (await call(`/api/auth/login/${encodeURIComponent(apiKey)}`, { body: { email, password } })).json(),
+
     leadStart: (language: string) => lead('chat', { language }),
     /** Where the project asks visitors only during the chat. */
     leadAsk: (sessionId: string) => lead('chat', { sessionId, leaveContact: true }),
-    leadSay: (sessionId: string, message: string) => lead('chat', { sessionId, message }),
+    leadSay: (sessionId: string, message: string, fields: Record<string, string>) =>
+      lead('chat', { sessionId, message, fields }),
     leadVerify: (sessionId: string, otp: string) => lead('verify-otp', { sessionId, otp }),
     leadResend: (sessionId: string) => lead('resend-otp', { sessionId }),
   };

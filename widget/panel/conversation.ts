@@ -1,6 +1,7 @@
 // What was said: kept in the page's storage, in step with the site's other tabs.
 import type { ClosestDocument, Source } from '../../domain/chat.ts';
 import { store, stored } from '../loader/settings.ts';
+import type { Claims } from './claims.ts';
 
 export interface ChatTurn {
   /** Made here; also the Idempotency-Key, so that asking again is safe. */
@@ -13,6 +14,8 @@ export interface ChatTurn {
   state: 'waiting' | 'working' | 'answered' | 'declined' | 'cancelled' | 'failed';
   /** The conversation that it was asked in; null: a new one. Fixed when it is first sent, as the body must stay the same. */
   after?: string | null;
+  /** Who the visitor is as the page said, with the first question of a conversation. */
+  claims?: Claims;
   /** The verified visitor's session, instead of a conversation. */
   leadSessionId?: string;
   turnId?: string;
@@ -42,6 +45,8 @@ interface Saved {
   unread: number;
   /** Whether an answer is still to come: the next page then loads the panel at once. */
   busy: boolean;
+  /** The visitor has closed the panel once: `data-open` opens it no more. */
+  closed?: boolean;
 }
 
 export type Change =
@@ -50,7 +55,8 @@ export type Change =
   | { kind: 'remove'; id: string }
   | { kind: 'clear' }
   | { kind: 'lead'; lead: Lead | undefined }
-  | { kind: 'unread'; count: number };
+  | { kind: 'unread'; count: number }
+  | { kind: 'closed' };
 type Message = Change | { kind: 'want'; id: string };
 
 const keptTurns = 100;
@@ -95,6 +101,9 @@ export function createConversation(name: string, onChange: (change: Change) => v
         break;
       case 'unread':
         saved.unread = change.count;
+        break;
+      case 'closed':
+        saved.closed = true;
         break;
     }
     onChange(change);
@@ -157,6 +166,9 @@ export function createConversation(name: string, onChange: (change: Change) => v
     setLead: (lead: Lead | undefined) => make({ kind: 'lead', lead }),
     setUnread(count: number): void {
       if (count !== saved.unread) make({ kind: 'unread', count });
+    },
+    setClosed(): void {
+      if (!saved.closed) make({ kind: 'closed' });
     },
     remove: (id: string) => make({ kind: 'remove', id }),
     clear: () => make({ kind: 'clear' }),

@@ -2,6 +2,7 @@
 import type { Frame } from '../../domain/chat.ts';
 import { type Api, ApiError, framesOf } from './api.ts';
 import { type ChatTurn, type Conversation, isOpen } from './conversation.ts';
+import type { Visitor } from './visitor.ts';
 
 const longestPauseMs = 15_000;
 
@@ -20,6 +21,7 @@ export function createDriver(
   name: string,
   api: Api,
   conversation: Conversation,
+  visitor: Pick<Visitor, 'claims'>,
   on: {
     trouble(id: string, trouble: Trouble): void;
     end(turn: ChatTurn): void;
@@ -113,7 +115,9 @@ export function createDriver(
     if (turn.after === undefined) {
       const { lead, conversationId } = conversation;
       const leadSessionId = lead?.stage === 'ready' && lead.email ? lead.sessionId : undefined;
-      conversation.change(turn.id, { after: conversationId ?? null, leadSessionId });
+      // Once per conversation is enough.
+      const claims = conversationId ? undefined : visitor.claims;
+      conversation.change(turn.id, { after: conversationId ?? null, leadSessionId, claims });
     }
     conversation.reset(turn.id);
     const response = await api.ask(conversation.find(turn.id) ?? turn, signal);

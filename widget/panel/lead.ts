@@ -1,12 +1,12 @@
 // Who the visitor is, asked in the conversation: name and address, then the code that was mailed to it.
 import { h } from '../loader/dom.ts';
+import type { LeadField } from '../loader/settings.ts';
 import type { Texts } from '../texts/en.ts';
 import { fill } from '../texts/launcher.ts';
 import { type Api, ApiError, type LeadReply } from './api.ts';
 import type { Conversation, Lead } from './conversation.ts';
-
-/** Where the server does not say when another code may be sent. */
-const resendPauseMs = 60_000;
+import { createField, createForm, invalid } from './form.ts';
+import { createLeadFields } from './lead-fields.ts';
 
 export interface LeadView {
   node: HTMLElement;
@@ -20,58 +20,20 @@ export function createLeadView(
   texts: Texts,
   api: Api,
   conversation: Conversation,
-  known: { name?: string; email?: string; language: string; consent: string },
+  known: {
+    name?: string;
+    email?: string;
+    language: string;
+    consent: string;
+    fields: LeadField[];
+    /** Until another code may be sent. */
+    resendSeconds: number;
+  },
   on: { ready(): void; stage(stage: string): void; announce(text: string): void; skip?: () => void },
 ): LeadView {
   const node = h('section', { class: 'lead', 'aria-label': texts.leadTitle });
   let countdown: ReturnType<typeof setInterval> | undefined;
   let shown = '';
-
-  /** One form: fields, a place for what is wrong, one button, and quiet ones beside it. */
-  function form(
-    title: string,
-    intro: string,
-    fields: HTMLElement[],
-    submit: string,
-    others: (HTMLElement | undefined)[],
-    onSubmit: () => Promise<string | undefined>,
-  ): HTMLFormElement {
-    const problem = h('p', { class: 'wrong', role: 'alert', id: 'wrong' });
-    const button = h('button', { class: 'primary' }, submit);
-    const made = h(
-      'form',
-      { novalidate: true },
-      h('h2', {}, title),
-      h('p', { class: 'intro' }, intro),
-      ...fields,
-      problem,
-      h('div', { class: 'row' }, button, ...others),
-    );
-    made.addEventListener('submit', async (event) => {
-      event.preventDefault();
-      if (made.ariaBusy === 'true') return;
-      made.ariaBusy = 'true';
-      problem.textContent = '';
-      const wrong = await onSubmit().catch(explain);
-      made.ariaBusy = null;
-      problem.textContent = wrong ?? '';
-      if (wrong) made.querySelector<HTMLInputElement>('[aria-invalid="true"]')?.focus();
-    });
-    return made;
-  }
-
-  function field(
-    label: string,
-    attributes: Record<string, string | number | undefined>,
-  ): [HTMLElement, HTMLInputElement] {
-    const input = h('input', { 'aria-describedby': 'wrong', ...attributes });
-    input.addEventListener('input', () => input.removeAttribute('aria-invalid'));
-    return [h('label', { class: 'labelled' }, h('span', {}, label), input), input];
-  }
-  const invalid = (input: HTMLInputElement, reason: string) => {
-    input.setAttribute('aria-invalid', 'true');
-    return reason;
-  };
 
   function keep(reply: LeadReply, values: Partial<Lead> = {}): void {
     const before = conversation.lead;
@@ -80,7 +42,7 @@ export function createLeadView(
       reply.stage === 'awaiting_otp' &&
       (before?.stage !== 'awaiting_otp' || values.resendAt || values.email)
     ) {
-      lead.resendAt = Date.now() + resendPauseMs;
+      lead.resendAt = Date.now() + known.resendSeconds * 1000;
     }
     conversation.setLead(lead);
     on.stage(lead.stage);
@@ -108,13 +70,13 @@ export function createLeadView(
 
   function details(): HTMLFormElement {
     const lead = conversation.lead;
-    const [nameLabel, name] = field(texts.leadName, {
+    const [nameLabel, name] = createField(texts.leadName, {
       name: 'name',
       autocomplete: 'name',
       maxlength: 100,
       dir: 'auto',
     });
-    const [emailLabel, email] = field(texts.leadEmail, {
+    const [emailLabel, email] = createField(texts.leadEmail, {
       name: 'email',
       type: 'email',
       autocomplete: 'email',
@@ -123,6 +85,7 @@ export function createLeadView(
     });
     name.value = lead?.name ?? known.name ?? '';
     email.value = lead?.email ?? known.email ?? '';
+    const others = createLeadFields(known.fields, texts);
     const consent = h('input', { type: 'checkbox', name: 'consent', 'aria-describedby': 'wrong' });
     const consentLabel = h(
       'label',
@@ -131,13 +94,14 @@ export function createLeadView(
       h('span', { dir: 'auto' }, known.consent || texts.leadConsent),
     );
     const skip = on.skip && h('button', { type: 'button', class: 'quiet', click: on.skip }, texts.leadSkip);
-    return form(
-      on.skip ? texts.leadOffer : texts.leadTitle,
-      texts.leadIntro,
-      [nameLabel, emailLabel, consentLabel],
-      texts.leadNext,
-      [skip],
-      async () => {
+    return createForm({
+      title: on.skip ? texts.leadOffer : texts.leadTitle,
+      intro: texts.leadIntro,
+      fields: [nameLabel, emailLabel, ...others.nodes, consentLabel],
+      submit: texts.leadNext,
+      others: [skip],
+      explain: (error) => others.problemIn(error) ?? explain(error),
+      async onSubmit() {
         const values = { name: name.value.trim(), email: email.value.trim() };
         if (!values.name) return invalid(name, texts.leadNameMissing);
         if (!/^\S+@\S+\.\S+$/.test(values.email)) return invalid(email, texts.leadEmailWrong);
@@ -149,12 +113,14 @@ export function createLeadView(
         if (reply.stage === 'ready') reply = await api.leadAsk(reply.sessionId);
         if (!conversation.lead) keep(reply);
         if (reply.stage === 'awaiting_name') {
-          reply = await api.leadSay(reply.sessionId, values.name);
+          reply = await api.leadSay(reply.sessionId, values.name, others.values());
           keep(reply, values);
           if (reply.stage === 'awaiting_name') return invalid(name, reply.reply);
         }
         if (reply.stage === 'awaiting_email' || reply.stage === 'awaiting_otp') {
-          reply = await api.leadSay(reply.sessionId, values.email);
+          reply = await api.leadSay(reply.sessionId, values.email, others.values());
+          // With an address that is not taken nothing changes: the code of the one before is still awaited.
+          if (reply.outcome?.startsWith('email_')) return invalid(email, reply.reply);
           // The code goes to another address now: that step is shown anew.
           if (reply.stage === 'awaiting_otp') shown = '';
           keep(reply, values);
@@ -162,12 +128,12 @@ export function createLeadView(
         }
         return undefined;
       },
-    );
+    });
   }
 
   function code(): HTMLFormElement {
     const lead = conversation.lead!;
-    const [label, input] = field(texts.leadCode, {
+    const [label, input] = createField(texts.leadCode, {
       name: 'code',
       autocomplete: 'one-time-code',
       inputmode: 'numeric',
@@ -178,13 +144,14 @@ export function createLeadView(
     });
     const resend = h('button', { type: 'button', class: 'quiet' });
     const change = h('button', { type: 'button', class: 'quiet' }, texts.leadChange);
-    const made = form(
-      texts.leadCodeTitle,
-      fill(texts.leadCodeIntro, { email: lead.email ?? '' }),
-      [label],
-      texts.leadVerify,
-      [resend, change],
-      async () => {
+    const made = createForm({
+      title: texts.leadCodeTitle,
+      intro: fill(texts.leadCodeIntro, { email: lead.email ?? '' }),
+      fields: [label],
+      submit: texts.leadVerify,
+      others: [resend, change],
+      explain,
+      async onSubmit() {
         const digits = input.value.replace(/\D/g, '');
         if (digits.length !== 6) return invalid(input, texts.leadCodeWrong);
         try {
@@ -195,7 +162,7 @@ export function createLeadView(
         }
         return undefined;
       },
-    );
+    });
     // Pasted or filled in from the mail: nothing is left to press.
     input.addEventListener('input', () => {
       const digits = input.value.replace(/\D/g, '');

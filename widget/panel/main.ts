@@ -1,29 +1,35 @@
 // The panel: loaded once the visitor shows interest, and until then costs the page nothing.
 import { h } from '../loader/dom.ts';
 import { type Identity, panelOptionsOf, type WidgetOptions } from '../loader/options.ts';
+import { stored } from '../loader/settings.ts';
 import type { Panel, PanelContext } from '../loader/widget.ts';
-import { en, type Texts } from '../texts/en.ts';
+import type { Texts } from '../texts/en.ts';
 import { fill } from '../texts/launcher.ts';
 import { createApi } from './api.ts';
 import { createComposer } from './composer.ts';
-import { type Change, type ChatTurn, createConversation, isOpen } from './conversation.ts';
+import { type Change, type ChatTurn, createConversation, isOpen, type Lead } from './conversation.ts';
 import { createDriver } from './driver.ts';
 import { createHeader } from './header.ts';
-import { createLeadView, type LeadView } from './lead.ts';
+import type { LeadView } from './lead.ts';
 import { createLog } from './log.ts';
+import type { SignInView } from './login.ts';
 import { warmUp } from './markdown.ts';
 import css from './panel.css';
 import { createTurnView, type TurnView } from './turn-view.ts';
+import { createVisitor } from './visitor.ts';
 import { createWelcome } from './welcome.ts';
 
 /** Older turns are shown on request, so that opening a long conversation stays quick. */
 const shownTurns = 20;
 
 const languages: Record<string, () => Promise<{ texts: Texts }>> = {
+  en: () => import('../texts/en.ts'),
   de: () => import('../texts/de.ts'),
   es: () => import('../texts/es.ts'),
   ar: () => import('../texts/ar.ts'),
 };
+
+const loadForms = () => import('./forms.ts');
 
 export async function createPanel(context: PanelContext): Promise<Panel> {
   const { settings, root } = context;
@@ -32,28 +38,38 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     ...context.options,
     ...(context.user ? { user: context.user } : {}),
   };
-  const spoken = await languages[context.language]?.();
-  const texts: Texts = { ...en, ...spoken?.texts, ...options.texts };
+  const leadMode = options.lead ?? settings.leadMode ?? 'off';
+  const { lead } = stored<{ lead?: Lead }>(context.storageName) ?? {};
+  const needsForms = settings.requiresLogin || leadMode !== 'off' || lead;
+  let [spoken, forms] = await Promise.all([
+    languages[context.language]!(),
+    needsForms ? loadForms() : undefined,
+  ]);
+  const texts: Texts = { ...spoken.texts, ...options.texts };
   const title = options.title || settings.chatbotName || settings.siteName || 'Assistant';
-  const leadMode = options.lead ?? 'off';
+  const visitor = createVisitor(context.storageName, options.user);
   context.addStyle(css);
 
-  const api = createApi(options);
+  const api = createApi(options, () => visitor.token);
   const conversation = createConversation(context.storageName, onChange);
   const views = new Map<string, TurnView>();
-  let user = options.user;
   let visible = false;
   let firstShown = Math.max(0, conversation.turns.length - shownTurns);
   let leadView: LeadView | undefined;
+  let signInView: SignInView | undefined;
 
-  const driver = createDriver(context.storageName, api, conversation, {
+  const driver = createDriver(context.storageName, api, conversation, visitor, {
     trouble: (id, trouble) => views.get(id)?.trouble(trouble),
     end(turn) {
       const { turnId = '', state: status, reply: text, sources } = turn;
       context.emit('answer', { turnId, status, text, sources });
-      if (leadMode === 'unanswered' && status === 'declined' && !conversation.lead) offerLead();
+      if (isMoment(status)) offerLead();
     },
-    refused: ({ code, message }) => context.emit('error', { code, message }),
+    refused({ code, message }) {
+      // Where its form cannot be loaded, the next try asks for it again.
+      if (code === 'VISITOR_LOGIN_REQUIRED') requireSignIn().catch(() => {});
+      context.emit('error', { code, message });
+    },
   });
 
   // ---- What is on the screen
@@ -104,7 +120,7 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
 
   function greet(): void {
     const said = options.welcome || settings.welcomeMessage;
-    welcome.greet(said || (user?.name ? fill(texts.welcomeName, { name: user.name }) : texts.welcome));
+    welcome.greet(said || (visitor.name ? fill(texts.welcomeName, { name: visitor.name }) : texts.welcome));
   }
   function remind(): void {
     const { lead } = conversation;
@@ -123,7 +139,11 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     if (firstShown > 0) log.content.replaceChildren(earlier);
     for (const turn of turns) log.content.append(viewOf(turn).node);
     leadView = undefined;
-    if (leadMode === 'before' || conversation.lead) requireLead();
+    signInView = undefined;
+    composer.node.hidden = false;
+    if (forms && settings.requiresLogin && !visitor.token) showSignIn(forms);
+    else if (forms && (leadMode === 'before' || conversation.lead)) requireLead();
+    else if (leadMode === 'request') offerLead();
     refresh();
   }
   function viewOf(turn: ChatTurn): TurnView {
@@ -183,6 +203,7 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     else {
       log.content.append(viewOf(turn).node);
       if (leadView) log.content.append(leadView.node);
+      if (signInView) log.content.append(signInView.node);
     }
     refresh();
     if (!isOpen(turn)) {
@@ -217,12 +238,57 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
 
   // ---- Who the visitor is
 
+  function focusField(): void {
+    if (composer.node.hidden) (signInView ?? leadView)?.focus();
+    else composer.focus();
+  }
+  /** The server wants to know who asks, or knows better: what was kept of an earlier login is good no longer. */
+  async function requireSignIn(): Promise<void> {
+    const hadToken = visitor.token !== undefined;
+    visitor.signedOut();
+    // A token of the page's own can only be renewed by the page, which hears of the error. Where nobody has to sign in
+    // any more, the next try needs no token.
+    if (visitor.token !== undefined || (hadToken && !settings.requiresLogin)) return;
+    forms ??= await loadForms();
+    showSignIn(forms);
+  }
+  function showSignIn({ createSignIn }: NonNullable<typeof forms>): void {
+    if (signInView) return;
+    composer.node.hidden = true;
+    signInView = createSignIn(texts, api, { email: visitor.user?.email }, (token, name) => {
+      visitor.signedIn(token, name);
+      greet();
+      draw();
+      announce(fill(name ? texts.welcomeName : texts.welcome, { name: name ?? '' }));
+      focusField();
+    });
+    log.content.append(signInView.node);
+  }
+
+  /** Whether the answer that has just ended is the one after which the visitor is asked. */
+  function isMoment(status: ChatTurn['state']): boolean {
+    if (conversation.lead) return false;
+    if (leadMode === 'unanswered') return status === 'declined';
+    const isAnswer = ({ state }: Pick<ChatTurn, 'state'>) => state === 'answered' || state === 'declined';
+    return (
+      leadMode === 'after' &&
+      isAnswer({ state: status }) &&
+      conversation.turns.filter(isAnswer).length === (settings.leadAfter ?? 3)
+    );
+  }
+
   function makeLeadView(skip?: () => void): void {
-    leadView = createLeadView(
+    leadView = forms!.createLeadView(
       texts,
       api,
       conversation,
-      { ...user, language: context.language, consent: settings.leadConsent ?? '' },
+      {
+        ...visitor.user,
+        language: context.language,
+        consent: settings.leadConsent ?? '',
+        fields: settings.leadFields ?? [],
+        resendSeconds: settings.leadResendSeconds ?? 60,
+      },
       {
         announce,
         stage: (stage) => context.emit('lead', { stage }),
@@ -306,22 +372,23 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
       panel.setAttribute('aria-modal', String(isWholeScreen()));
       conversation.setUnread(0);
       log.toEnd(newest());
-      if (composer.node.hidden) leadView?.focus();
-      else composer.focus();
+      focusField();
     },
     hide() {
       visible = false;
       panel.hidden = true;
+      conversation.setClosed();
       visualViewport?.removeEventListener('resize', fitScreen);
       visualViewport?.removeEventListener('scroll', fitScreen);
     },
     send: (text) => ask(text),
     identify(identity: Identity | undefined) {
-      user = identity;
+      visitor.identify(identity);
       greet();
+      if (signInView && visitor.token) draw();
     },
     logout() {
-      user = undefined;
+      visitor.forget();
       conversation.setLead(undefined);
       conversation.clear();
       greet();

@@ -71,7 +71,14 @@ export const texts: Texts = {
   leadCodeExpired: 'انتهت صلاحية هذا الرمز. اطلب رمزًا جديدًا.',
   leadBlocked: 'محاولات كثيرة. انتظر قليلًا ثم ابدأ من جديد.',
   leadExpired: 'مضى وقت طويل، لذا علينا البدء من جديد.',
+  leadFieldWrong: 'يُرجى مراجعة «{label}».',
+  leadFieldLabel: '{label} (اختياري)',
   unreachable: 'تعذر الوصول إلى الخادم. حاول مرة أخرى.',
+
+  signInIntro: 'استخدم حسابك في هذا الموقع. لا نحتفظ بكلمة المرور.',
+  signInPassword: 'كلمة المرور',
+  signIn: 'تسجيل الدخول',
+  signInWrong: 'البريد الإلكتروني أو كلمة المرور غير صحيحة.',
 
   format: 'التنسيق',
   heading: 'عنوان',

@@ -72,7 +72,14 @@ export const texts: Texts = {
   leadCodeExpired: 'Dieser Code ist abgelaufen. Fordern Sie einen neuen an.',
   leadBlocked: 'Zu viele Versuche. Bitte warten Sie ein wenig und beginnen Sie neu.',
   leadExpired: 'Das hat eine Weile gedauert, bitte beginnen Sie neu.',
+  leadFieldWrong: 'Bitte prüfen Sie „{label}“.',
+  leadFieldLabel: '{label} (freiwillig)',
   unreachable: 'Der Server ist nicht erreichbar. Bitte versuchen Sie es noch einmal.',
+
+  signInIntro: 'Mit Ihrem Konto auf dieser Website. Das Passwort wird nicht gespeichert.',
+  signInPassword: 'Passwort',
+  signIn: 'Anmelden',
+  signInWrong: 'Die E-Mail-Adresse oder das Passwort ist falsch.',
 
   format: 'Formatierung',
   heading: 'Überschrift',

@@ -1,5 +1,5 @@
 /** The panel's texts. `{name}` and the like are filled in. */
-export const en = {
+export const texts = {
   close: 'Close chat',
   dialog: 'Chat with {title}',
   subtitle: 'Answers from our own pages',
@@ -70,7 +70,14 @@ export const en = {
   leadCodeExpired: 'That code has expired. Ask for a new one.',
   leadBlocked: 'Too many tries. Please wait a little and start again.',
   leadExpired: 'That took a while, so we have to start again.',
+  leadFieldWrong: 'Please check “{label}”.',
+  leadFieldLabel: '{label} (optional)',
   unreachable: 'The server could not be reached. Please try again.',
+
+  signInIntro: 'Use your account of this site. We forget the password at once.',
+  signInPassword: 'Password',
+  signIn: 'Sign in',
+  signInWrong: 'The e-mail address or the password is wrong.',
 
   format: 'Formatting',
   heading: 'Heading',
@@ -83,4 +90,4 @@ export const en = {
   code: 'Code',
 };
 
-export type Texts = typeof en;
+export type Texts = typeof texts;

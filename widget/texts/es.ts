@@ -72,7 +72,14 @@ export const texts: Texts = {
   leadCodeExpired: 'Ese código ha caducado. Pida otro.',
   leadBlocked: 'Demasiados intentos. Espere un poco y empiece de nuevo.',
   leadExpired: 'Ha pasado un rato, hay que empezar de nuevo.',
+  leadFieldWrong: 'Revise «{label}».',
+  leadFieldLabel: '{label} (opcional)',
   unreachable: 'No se pudo conectar con el servidor. Inténtelo de nuevo.',
+
+  signInIntro: 'Con su cuenta de este sitio. La contraseña no se guarda.',
+  signInPassword: 'Contraseña',
+  signIn: 'Iniciar sesión',
+  signInWrong: 'El correo o la contraseña no son correctos.',
 
   format: 'Formato',
   heading: 'Título',
