@@ -6,7 +6,7 @@ import type { TestEnvironment, TestProject } from '../test/support/environment.t
 import { newId } from '../stores/postgres/ids.ts';
 import { onFreshServers } from './support/environment.ts';
 import { fillProject } from './support/filler.ts';
-import { ingestHelpCentre, questions } from './support/help-centre.ts';
+import { ingestHelpCentre, question } from './support/help-centre.ts';
 import { percentile, round } from './support/statistics.ts';
 
 const { values } = parseArgs({
@@ -62,7 +62,7 @@ async function timeTurns(
   for (let n = 0; n < turns; n++) {
     const began = performance.now();
     let firstToken = 0;
-    const message = `${questions[n % questions.length]} (${Math.random()})`;
+    const message = question(n);
     await client.stream('/v1/chat/turns', { message, conversationId }, (line) => {
       if (line.type === 'token' || line.type === 'done') firstToken ||= performance.now() - began;
     });

@@ -8,7 +8,7 @@ import { createLocalEmbedder } from '../providers/local/embedder.ts';
 import { createApiClient } from '../test/support/api-client.ts';
 import type { TestEnvironment } from '../test/support/environment.ts';
 import { onFreshServers } from './support/environment.ts';
-import { ingestHelpCentre, questions } from './support/help-centre.ts';
+import { ingestHelpCentre, question, questions } from './support/help-centre.ts';
 import { percentile, round } from './support/statistics.ts';
 
 const { values } = parseArgs({ options: { chunks: { type: 'string', default: '20000' } } });
@@ -105,7 +105,7 @@ async function embedderAlone(environment: TestEnvironment, documents: readonly s
 async function firstTokens(client: ReturnType<typeof createApiClient>, count: number): Promise<number[]> {
   const times: number[] = [];
   for (let n = 0; n < count; n++) {
-    times.push(await firstToken(client, `${questions[n % questions.length]} (${Math.random()})`));
+    times.push(await firstToken(client, question(n)));
   }
   return times;
 }

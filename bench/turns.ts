@@ -19,7 +19,7 @@ import type { TestEnvironment } from '../test/support/environment.ts';
 import { startOpenAiServer } from '../test/support/openai-server.ts';
 import { cpuSeconds } from './support/cpu.ts';
 import { onFreshServers } from './support/environment.ts';
-import { ingestHelpCentre, questions } from './support/help-centre.ts';
+import { ingestHelpCentre, question, questions } from './support/help-centre.ts';
 import { percentile, round } from './support/statistics.ts';
 import { stepsOf } from './support/turn-steps.ts';
 
@@ -50,9 +50,6 @@ await onFreshServers('turns', async (environment, servers) => {
   const client = createApiClient(api.url, project.key);
   await ingestHelpCentre(client);
   const pids = { api: api.pid, worker: worker.pid, ...servers };
-  // No two questions are the same, or a cache would be measured.
-  let asked = 0;
-  const question = (n: number) => `${questions[n % questions.length]} (${asked++})`;
   const ask = (n: number) => timedTurn(client, question(n));
   const direct = await createDirectCall(environment, project.id, readConfig({ ...environment.env, ...env }));
 

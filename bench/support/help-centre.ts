@@ -27,3 +27,18 @@ export const questions = [
   'Can I change my order?',
   'Where can I get spare parts?',
 ];
+
+let asked = 0;
+
+/**
+ * The n-th question, never the same text twice, or a cache would be measured: small and capital letters count up in
+ * binary, which search and model do not see.
+ */
+export function question(n: number): string {
+  let bits = asked++;
+  return questions[n % questions.length]!.replaceAll(/[a-z]/g, (letter) => {
+    const capital = bits & 1;
+    bits >>= 1;
+    return capital ? letter.toUpperCase() : letter;
+  });
+}
