@@ -20,6 +20,11 @@ export function startSweeps(deps: {
     repeat(overdueTiming.sweepEvery, 'overdue rows', deps.logger, () => sweepOverdue(deps)),
     repeat(overdueTiming.sweepEvery, 'lead sessions', deps.logger, () => sweepLeadSessions(deps)),
     repeat(live.sweepEvery, 'old frames', deps.logger, () => deps.stores.frames.removeOld()),
+    repeat(live.sweepEvery, 'what accounts left', deps.logger, async () => {
+      await deps.stores.accountCodes.removeExpired();
+      await deps.stores.sessions.removeExpired();
+      await deps.stores.signInFailures.removeOld();
+    }),
   ];
   return async () => {
     await Promise.all(sweeps.map((stop) => stop()));

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type Answer, createApiClient } from './support/api-client.ts';
+import { type Answer, createApiClient, eventually } from './support/api-client.ts';
 import { createPeople, type Person } from './support/accounts.ts';
 import { createTestEnvironment, type TestEnvironment } from './support/environment.ts';
 
@@ -70,6 +70,22 @@ describe('registration', () => {
     expect(verified.json.user).toMatchObject({ name: 'Ada' });
     expect((await login(email, 'the password of an attacker')).status).toBe(401);
     expect((await login(email)).status).toBe(200);
+  });
+
+  test('a code that was mailed late is good for its ten minutes, and then no more', async () => {
+    const email = people.newAddress();
+    await api.call('POST', '/auth/register', { email, password, name: 'Ada' });
+    const otp = await people.codeFor(email);
+    // Until the mail server had taken it, it would have waited for days.
+    const left = await eventually(async () => {
+      const [code] = await environment.sql<{ minutes: number }[]>`
+        select extract(epoch from expires_at - now())::float8 / 60 as minutes from account_codes where email = ${email}`;
+      return code!.minutes < 60 ? code!.minutes : undefined;
+    });
+    expect(left).toBeGreaterThan(9);
+    expect(left).toBeLessThanOrEqual(10);
+    await environment.sql`update account_codes set expires_at = now() where email = ${email}`;
+    expect((await api.call('POST', '/auth/verify-otp', { email, otp })).json.code).toBe('INVALID_OTP');
   });
 
   test('an address with an account is answered alike, and told by mail', async () => {

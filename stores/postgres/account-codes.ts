@@ -1,5 +1,5 @@
 import { codeTries } from '../../domain/accounts.ts';
-import { account } from '../../domain/deadlines.ts';
+import { account, mail as mailTiming } from '../../domain/deadlines.ts';
 import type { Dispatch } from '../../domain/flows.ts';
 import type { NewMail } from '../../domain/mails.ts';
 import type { Encryption } from '../../encryption.ts';
@@ -16,9 +16,12 @@ export interface NewCode {
   codeHash: Buffer;
 }
 
-/** A code's mail is written in the code's transaction; the dispatches that are returned start its sending. */
+/**
+ * A code's mail is written in the code's transaction; the dispatches that are returned start its sending. Until the mail
+ * was handed over nobody knows the code: its time begins then (mails.ts, end).
+ */
 export function createAccountCodeStore(sql: Sql, encryption: Encryption) {
-  const expiry = sql`now() + ${account.code} * interval '1 millisecond'`;
+  const untilMailed = sql`now() + ${mailTiming.giveUpAfter + account.code} * interval '1 millisecond'`;
 
   /**
    * Takes a try at every open code of the address and returns the one that it opens. The tries are counted in a
@@ -55,25 +58,29 @@ export function createAccountCodeStore(sql: Sql, encryption: Encryption) {
       mail: NewMail,
     ): Promise<Dispatch> {
       return await sql.begin(async (tx) => {
+        const mailId = newId();
         await tx`
-          insert into account_codes (id, purpose, email, name, password_hash, code_hash, expires_at)
-          values (${newId()}, 'registration', ${code.email}, ${code.name}, ${code.passwordHash}, ${code.codeHash}, ${expiry})`;
-        return await insertMail(tx, encryption, mail);
+          insert into account_codes (id, purpose, email, name, password_hash, code_hash, mail_id, expires_at)
+          values (${newId()}, 'registration', ${code.email}, ${code.name}, ${code.passwordHash}, ${code.codeHash},
+            ${mailId}, ${untilMailed})`;
+        return await insertMail(tx, encryption, mail, mailId);
       });
     },
 
     /** Gives the newest registration of the address another code. Undefined where there is none that is open. */
     async renewRegistration({ email, codeHash }: NewCode, mail: NewMail): Promise<Dispatch | undefined> {
       return await sql.begin(async (tx) => {
+        const mailId = newId();
         const [row] = await tx`
-          update account_codes set code_hash = ${codeHash}, tries = 0, created_at = now(), expires_at = ${expiry}
+          update account_codes set code_hash = ${codeHash}, tries = 0, created_at = now(), mail_id = ${mailId},
+            expires_at = ${untilMailed}
           where id = (select id from account_codes
             where purpose = 'registration' and email = ${email}
               and expires_at > now() - interval '1 day'
               and not exists (select 1 from users where users.email = account_codes.email)
             order by created_at desc limit 1)
           returning 1`;
-        return row && (await insertMail(tx, encryption, mail));
+        return row && (await insertMail(tx, encryption, mail, mailId));
       });
     },
 
@@ -95,10 +102,12 @@ export function createAccountCodeStore(sql: Sql, encryption: Encryption) {
       return await sql.begin(async (tx) => {
         // Only the newest code is good.
         await tx`delete from account_codes where purpose = 'password_reset' and user_id = ${code.userId}`;
+        const mailId = newId();
         await tx`
-          insert into account_codes (id, purpose, email, user_id, code_hash, expires_at)
-          values (${newId()}, 'password_reset', ${code.email}, ${code.userId}, ${code.codeHash}, ${expiry})`;
-        return await insertMail(tx, encryption, mail);
+          insert into account_codes (id, purpose, email, user_id, code_hash, mail_id, expires_at)
+          values (${newId()}, 'password_reset', ${code.email}, ${code.userId}, ${code.codeHash}, ${mailId},
+            ${untilMailed})`;
+        return await insertMail(tx, encryption, mail, mailId);
       });
     },
 

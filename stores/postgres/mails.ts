@@ -1,4 +1,4 @@
-import { mail as timing, overdue } from '../../domain/deadlines.ts';
+import { account, mail as timing, overdue } from '../../domain/deadlines.ts';
 import { type Dispatch, sendMailDispatch } from '../../domain/flows.ts';
 import {
   type MailBrand,
@@ -43,7 +43,8 @@ export async function insertMail(
   id: string = newId(),
 ): Promise<Dispatch> {
   const { projectId, template, params, to, language } = mail;
-  const lasts = 'minutes' in params ? params.minutes * 60_000 : timing.giveUpAfter;
+  // A visitor waits for a lead's code, whose time runs. An account's code gets its time when the mail is handed over.
+  const lasts = template === 'lead_code' ? params.minutes * 60_000 : timing.giveUpAfter;
   const sealed = encryption.encrypt(JSON.stringify(params), contextOf(id));
   await tx`
     insert into mails (id, project_id, template, recipient, language, params, expires_at)
@@ -114,6 +115,11 @@ export function createMailStore(sql: Sql, encryption: Encryption) {
       await sql`
         update mails set status = ${end.status}, reason = ${reason}, params = null, ended_at = now()
         where ${own(projectId, mailId)} and status = 'queued'`;
+      if (end.status === 'sent') {
+        await sql`
+          update account_codes set expires_at = least(expires_at, now() + ${account.code} * interval '1 millisecond')
+          where mail_id = ${mailId}`;
+      }
       const [row] = await sql<{ status: MailStatus }[]>`
         select status from mails where ${own(projectId, mailId)}`;
       return row?.status;
