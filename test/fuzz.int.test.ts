@@ -7,7 +7,7 @@ import { createTestEnvironment, type TestEnvironment } from './support/environme
 import { createFuzzer, type FuzzRequest } from './support/fuzz.ts';
 
 // No input, however malformed, may end in a 5xx. Statuses that the OpenAPI document does not name are printed.
-//   FUZZ_REQUESTS=100000 FUZZ_SEED=7 npx vitest run --project servers test/fuzz.int.test.ts
+//   FUZZ_REQUESTS=100000 FUZZ_SEED=7 npx vitest run --project int test/fuzz.int.test.ts
 const requests = Number(process.env.FUZZ_REQUESTS ?? 6_000);
 const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000);
 const atOnce = 16;

@@ -22,7 +22,10 @@ declare module 'vitest' {
   }
 }
 
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/** Of the projects that need servers the first starts them, for all. */
+export default async function setup({ vitest }: TestProject): Promise<(() => Promise<void>) | undefined> {
+  const root = vitest.getRootProject();
+  if ('servers' in root.getProvidedContext()) return undefined;
   const { FRONTDESK_HOME: home } = readConfig();
   const onProgress = (line: string) => console.log(line);
   const { folders, stop, ...urls } = await startThrowAwayServers('test', {
@@ -30,7 +33,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     downloads: ['model'],
     onProgress,
   });
-  project.provide('servers', {
+  root.provide('servers', {
     databaseUrl: given(urls.databaseUrl),
     temporalAddress: given(urls.temporalAddress),
     temporalUiUrl: given(urls.temporalUiUrl),
