@@ -27,6 +27,7 @@ test('what was accepted survives the death of any process', { timeout: 400_000 }
   expect(kills).toHaveLength(12);
   expect([...verdict.lost, ...verdict.twice]).toEqual([]);
   expect(verdict.accepted.questions).toBeGreaterThan(30);
+  expect(verdict.turns.answered).toBeGreaterThan(10);
   expect(verdict.documentsReady).toBeGreaterThan(5);
 
   // A judge who finds nothing proves something only if he would have found it.

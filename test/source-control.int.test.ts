@@ -28,15 +28,15 @@ const startWorker = () => environment.startWorker({ OUTBOUND_ALLOWED_RANGES: '12
 afterAll(() => environment?.close());
 afterEach(() => sites.close());
 
-/** A site whose pages take a moment each. */
-const slowSite = (length: number) =>
+/** A site whose pages take a moment each, and come one after the other. */
+const slowSite = (length: number, pageMs = 100) =>
   site(
     Object.fromEntries(
       Array.from({ length }, (_, n) => [
         n === 0 ? '/' : `/${n}`,
         {
           handle: async (_request, response) => {
-            await setTimeout(100);
+            await setTimeout(pageMs);
             response.end(sitePage(`Page ${n}`, `${sentence}Number ${n}.`, [`/${n + 1}`]));
           },
         } satisfies SitePage,
@@ -45,7 +45,7 @@ const slowSite = (length: number) =>
   );
 
 test('pause, resume, progress as events, a second crawl refused', { timeout: 120_000 }, async () => {
-  const { url, requests } = await slowSite(25);
+  const { url, requests } = await slowSite(60);
   const sourceId = await sources.create({ url, maxDepth: 100 });
   await eventually(async () => (requests.length > 5 ? true : undefined));
   expect((await api.call('POST', `/sources/${sourceId}/crawl`)).json.code).toBe('CRAWL_RUNNING');
@@ -63,7 +63,7 @@ test('pause, resume, progress as events, a second crawl refused', { timeout: 120
   const events = fetch(`${apiUrl}/sources/${sourceId}/events`, { headers: { 'x-api-key': key } });
   expect((await api.call('POST', `/sources/${sourceId}/resume`)).status).toBe(202);
   const crawl = await sources.crawlEnds(sourceId);
-  expect(crawl).toMatchObject({ status: 'done', counts: { new: 25, failed: 1 } });
+  expect(crawl).toMatchObject({ status: 'done', counts: { new: 60, failed: 1 } });
   const text = await (await events).text();
   expect(text).toMatch(/^event: progress\nid: 1\ndata: \{"run":1,"status":"paused"/);
   expect(text).toMatch(/event: done\nid: 1\ndata: \{"run":1,"status":"done".*\n\n$/);
@@ -71,7 +71,7 @@ test('pause, resume, progress as events, a second crawl refused', { timeout: 120
 });
 
 test('a crawl with a long history continues under a new one', { timeout: 120_000 }, async () => {
-  const { url } = await slowSite(60);
+  const { url } = await slowSite(60, 300);
   const sourceId = await sources.create({ url, maxDepth: 100, maxPages: 60 });
   const workflowId = `crawl/${sourceId}/1`;
   const handle = environment.temporal.workflow.getHandle(workflowId);

@@ -96,8 +96,8 @@ const workers = await Promise.all(
       dataConverter,
       ...tracing?.worker,
       maxConcurrentActivityTaskExecutions: activitySlots[taskQueue],
-      // A cancelled activity learns it from a heartbeat: the SDK's own pauses would make the stop button slow.
-      ...(taskQueue === 'chat' ? { maxHeartbeatThrottleInterval: turn.heartbeatEvery } : {}),
+      // A cancelled activity learns it from a heartbeat: the SDK's own pauses would make stop and pause slow.
+      maxHeartbeatThrottleInterval: turn.heartbeatEvery,
       stickyQueueScheduleToStartTimeout: stickyQueue,
       shutdownGraceTime: workerDrain,
       shutdownForceTime: workerDrain + workerForce,

@@ -117,7 +117,8 @@ export async function crawlSite(
   async function visitAll(): Promise<boolean> {
     for (;;) {
       if (workflowInfo().historyLength > longHistory || workflowInfo().continueAsNewSuggested) return true;
-      if (state.paused) {
+      // Again where somebody pauses while the end of a pause is recorded.
+      while (state.paused) {
         await setCrawlPaused(key, true);
         setCurrentDetails('Paused');
         await condition(() => !state.paused);

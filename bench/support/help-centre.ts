@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import type { createApiClient } from '../../test/support/api-client.ts';
+import { inLetterCase } from '../../test/support/letter-case.ts';
 
 const folder = new URL('../../infra/demo/help-centre/', import.meta.url);
 
@@ -30,15 +31,5 @@ export const questions = [
 
 let asked = 0;
 
-/**
- * The n-th question, never the same text twice, or a cache would be measured: small and capital letters count up in
- * binary, which search and model do not see.
- */
-export function question(n: number): string {
-  let bits = asked++;
-  return questions[n % questions.length]!.replaceAll(/[a-z]/g, (letter) => {
-    const capital = bits & 1;
-    bits >>= 1;
-    return capital ? letter.toUpperCase() : letter;
-  });
-}
+/** The n-th question, never the same text twice, or a cache would be measured. */
+export const question = (n: number): string => inLetterCase(questions[n % questions.length]!, asked++);

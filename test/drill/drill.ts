@@ -49,9 +49,7 @@ export async function runDrill(name: string, options: DrillOptions): Promise<Dri
 
     const caller = (): Caller => ({ ...stack, ledger, random: random.fork() });
     const clients = [
-      ...Array.from({ length: options.visitors }, (_, n) =>
-        runVisitor(caller(), `v${n}`, stopClients.signal),
-      ),
+      ...Array.from({ length: options.visitors }, () => runVisitor(caller(), stopClients.signal)),
       ...Array.from({ length: options.integrators }, (_, n) =>
         runIntegrator(caller(), `i${n}`, stopClients.signal),
       ),

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Caller, persist, type Reply, replyOf, send, TryAgain } from './client.ts';
 import type { Outcome, Question } from './ledger.ts';
+import { inLetterCase } from '../support/letter-case.ts';
 import { createReader, liveWays, readLive } from './live.ts';
 
 const subjects = [
@@ -16,14 +17,14 @@ const subjects = [
 ];
 
 /** Asks until the signal is aborted, then finishes what it has asked. */
-export async function runVisitor(caller: Caller, name: string, stop: AbortSignal): Promise<void> {
+export async function runVisitor(caller: Caller, stop: AbortSignal): Promise<void> {
   const { random } = caller;
-  for (let n = 0; !stop.aborted; n += 1) {
+  while (!stop.aborted) {
     let conversationId: string | undefined;
     const rounds = random.between(1, 3);
     for (let round = 0; round < rounds && !stop.aborted; round += 1) {
-      const asked = Array.from({ length: random.chance(0.25) && conversationId ? 2 : 1 }, (_, position) =>
-        ask(caller, `${random.pick(subjects)} (${name}-${n}-${round}-${position})`, conversationId),
+      const asked = Array.from({ length: random.chance(0.25) && conversationId ? 2 : 1 }, () =>
+        ask(caller, inLetterCase(random.pick(subjects), caller.ledger.questions.length), conversationId),
       );
       for (const question of await Promise.all(asked)) conversationId ??= question.conversationId;
       await sleep(random.between(50, 800), undefined, { signal: stop }).catch(() => {});
