@@ -8,6 +8,7 @@ import type { Dispatcher } from '../temporal/dispatcher.ts';
 import type { RecordedTurn } from '../telemetry/metrics.ts';
 import type { CrawlSchedules } from '../temporal/crawl-schedules.ts';
 import { createChatActivities } from './chat/turn.ts';
+import { createCrmActivities } from './crm/contacts.ts';
 import { readableFailures } from './failures.ts';
 import { createDeletionActivities } from './ingestion/delete.ts';
 import { createIngestionActivities } from './ingestion/ingest.ts';
@@ -54,6 +55,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createLeadActivities(deps),
     ...createEvaluationActivities(deps),
     ...createErasureActivities(deps),
+    ...createCrmActivities(deps),
     ...createMailActivities(deps),
     ...createProjectDeletionActivities(deps),
     ...createWebhookActivities(deps),

@@ -61,6 +61,7 @@ import { visitorErasureRoutes } from './routes/visitor-erasures.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { userRoutes } from './routes/users.ts';
+import { crmRoutes } from './routes/crm.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { widgetRoutes } from './routes/widget.ts';
 import { sourceRoutes } from './routes/sources.ts';
@@ -222,6 +223,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   visitorErasureRoutes(app, deps);
   retrievalRoutes(app, deps);
   webhookRoutes(app, deps);
+  crmRoutes(app, deps);
   providerRoutes(app, deps);
   providerKeyRoutes(app, deps);
   usageRoutes(app, deps);

@@ -113,6 +113,8 @@ export const overdue = {
   leadGrace: 60_000,
   /** The same for a crawl. */
   crawlSilence: 60_000,
+  /** The same for a contact, between two attempts. */
+  contactSilence: 60 * 60 * 1000 + 60_000,
   batch: 20,
 } as const;
 
@@ -209,6 +211,17 @@ export const webhooks = {
   /** A receiver that has not answered by then has not taken it. */
   answer: 15_000,
   retry: { initialInterval: 5_000, backoffCoefficient: 3, maximumInterval: 4 * 60 * 60 * 1000 },
+  giveUpAfter: 3 * 24 * 60 * 60 * 1000,
+} as const;
+
+/** Leads as contacts in a CRM. */
+export const crm = {
+  /** One attempt, with recording it. */
+  attempt: 30_000,
+  /** One call, to the end of its answer; shorter than `ingestion.lateWrites`, so that an erasure comes after it. */
+  answer: 10_000,
+  retry: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 60 * 60 * 1000 },
+  /** A CRM may be down for days. */
   giveUpAfter: 3 * 24 * 60 * 60 * 1000,
 } as const;
 

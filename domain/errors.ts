@@ -72,6 +72,7 @@ export const errorTable = {
   EXPLANATION_NOT_FOUND: [404, 'How this turn was searched for is not recorded.'],
   QUESTION_NOT_FOUND: [404, 'There is no such unanswered question in this project.'],
   WEBHOOK_NOT_FOUND: [404, 'There is no such webhook in this project.'],
+  CRM_NOT_FOUND: [404, 'This project has no CRM. Connect one first.'],
   DELIVERY_NOT_FOUND: [404, 'There is no such delivery in this project.'],
   SESSION_ID_REQUIRED: [400, 'Send the "sessionId" that the first call gave you.'],
   OTP_REQUIRED: [400, 'Send the code from the e-mail as "otp".'],

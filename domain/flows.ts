@@ -62,6 +62,13 @@ export interface EraseVisitorInput {
   erasureId: string;
 }
 
+export interface SyncContactInput {
+  projectId: string;
+  leadId: string;
+  /** From 1; sending again after an end is another run. */
+  run: number;
+}
+
 export interface CrawlSiteInput {
   projectId: string;
   sourceId: string;
@@ -89,6 +96,7 @@ export interface FlowInputs {
   leadVerification: LeadVerificationInput;
   answerQuestion: AnswerQuestionInput;
   eraseVisitor: EraseVisitorInput;
+  syncContact: SyncContactInput;
   crawlSite: CrawlSiteInput;
   syncSource: SyncSourceInput;
 }
@@ -120,6 +128,7 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   leadVerification: 'chat',
   answerQuestion: 'ingestion',
   eraseVisitor: 'ingestion',
+  syncContact: 'ingestion',
   crawlSite: 'ingestion',
   syncSource: 'ingestion',
 };
@@ -127,6 +136,9 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
 /** With the delivery's id: stores write it in SQL, where one statement makes many. */
 export const webhookWorkflowPrefix = 'webhook/';
+/** With the lead's id and the run, in the same way. */
+export const contactWorkflowPrefix = 'crm/';
+export const contactWorkflowId = (leadId: string, run: number) => `${contactWorkflowPrefix}${leadId}/${run}`;
 export const ingestWorkflowId = (documentId: string, version: number, run: number) =>
   `ingest/${documentId}/v${version}${run > 1 ? `/r${run}` : ''}`;
 

@@ -18,6 +18,15 @@ const retryable = {
 
 export type OutboundErrorCode = keyof typeof retryable;
 
+/** Where it helps to wait for hours or days, these do not change; a name or a certificate may be mended. */
+export const noWaitingMends: readonly OutboundErrorCode[] = [
+  'URL_INVALID',
+  'URL_HAS_CREDENTIALS',
+  'SCHEME_NOT_ALLOWED',
+  'PORT_NOT_ALLOWED',
+  'ADDRESS_NOT_ALLOWED',
+];
+
 /** A call to an address that a customer or a page chose was refused or failed. The message holds no path and no query. */
 export class OutboundError extends Error {
   readonly code: OutboundErrorCode;

@@ -203,6 +203,8 @@ const summaryOf = (dispatch: Dispatch): string => {
       return 'tell a webhook of an event';
     case 'eraseVisitor':
       return 'erase a visitor, and issue a receipt';
+    case 'syncContact':
+      return 'send a lead to the CRM';
     case 'leadVerification':
       return 'ask a visitor for name and address, and verify the address';
     case 'answerQuestion':

@@ -1,7 +1,13 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { dispatch as dispatchTiming, live, overdue as overdueTiming } from '../domain/deadlines.ts';
-import { ingestWorkflowId, leadWorkflowId, mailWorkflowId, turnWorkflowId } from '../domain/flows.ts';
+import {
+  contactWorkflowId,
+  ingestWorkflowId,
+  leadWorkflowId,
+  mailWorkflowId,
+  turnWorkflowId,
+} from '../domain/flows.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 
@@ -19,6 +25,7 @@ export function startSweeps(deps: {
     repeat(dispatchTiming.sweepEvery, 'dispatches', deps.logger, () => sweepDispatches(deps)),
     repeat(overdueTiming.sweepEvery, 'overdue rows', deps.logger, () => sweepOverdue(deps)),
     repeat(overdueTiming.sweepEvery, 'lead sessions', deps.logger, () => sweepLeadSessions(deps)),
+    repeat(overdueTiming.sweepEvery, 'contacts', deps.logger, () => sweepContacts(deps)),
     repeat(live.sweepEvery, 'old frames', deps.logger, () => deps.stores.frames.removeOld()),
     repeat(live.sweepEvery, 'what accounts left', deps.logger, async () => {
       await deps.stores.accountCodes.removeExpired();
@@ -100,6 +107,21 @@ async function sweepOverdue({
     const message = `${reasons[status] ?? closedByItself}. Crawl the source again.`;
     const code = `WORKFLOW_${status}`;
     await stores.sourceRuns.end(projectId, sourceId, run, { status: 'failed', code, message });
+  }
+}
+
+async function sweepContacts({
+  stores,
+  dispatcher,
+}: {
+  stores: Stores;
+  dispatcher: Dispatcher;
+}): Promise<void> {
+  for (const input of await stores.contactSyncs.claimSilent(overdueTiming.batch)) {
+    const workflowId = contactWorkflowId(input.leadId, input.run);
+    const status = await dispatcher.statusOf(workflowId);
+    if (status === 'RUNNING' || (await stores.dispatches.has(workflowId))) continue;
+    await stores.contactSyncs.giveUp(input, `${reasons[status] ?? closedByItself}. Send the lead again.`);
   }
 }
 

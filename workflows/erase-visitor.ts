@@ -1,6 +1,6 @@
-import { proxyActivities, setCurrentDetails, sleep } from '@temporalio/workflow';
+import { patched, proxyActivities, rootCause, setCurrentDetails, sleep } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
-import { ingestion } from '../domain/deadlines.ts';
+import { crm, ingestion, record } from '../domain/deadlines.ts';
 import type { EraseVisitorInput } from '../domain/flows.ts';
 
 // Without a limit: what was accepted is erased, however long a server is away.
@@ -21,6 +21,19 @@ const { verifyVisitorIsGone } = proxyActivities<Activities>({
   summary: 'look for what is left, and issue the receipt',
 });
 
+const { eraseContact } = proxyActivities<Activities>({
+  summary: 'delete their contact in the CRM',
+  startToCloseTimeout: crm.attempt,
+  // A CRM is somebody else's: one that refuses for days must not keep the rest.
+  scheduleToCloseTimeout: crm.giveUpAfter,
+  retry: crm.retry,
+});
+const { leaveContact } = proxyActivities<Activities>({
+  summary: 'record that their contact in the CRM stays',
+  startToCloseTimeout: record.attempt,
+  retry: record.retry,
+});
+
 /** Erases all that there is of a visitor. Nothing of them is in Elasticsearch: it holds the business's documents only. */
 export async function eraseVisitor(input: EraseVisitorInput): Promise<void> {
   setCurrentDetails('Ending what runs for them');
@@ -33,6 +46,14 @@ export async function eraseVisitor(input: EraseVisitorInput): Promise<void> {
   await removeVisitorRows(input);
   setCurrentDetails('Deleting their histories');
   await deleteVisitorHistories(input);
+  if (patched('erase-contact')) {
+    setCurrentDetails('Deleting their contact in the CRM');
+    try {
+      await eraseContact(input);
+    } catch (error) {
+      await leaveContact(input, `Delete the contact there by hand: ${rootCause(error) ?? 'unknown reason'}`);
+    }
+  }
   setCurrentDetails('Looking for what is left');
   await verifyVisitorIsGone(input);
   setCurrentDetails('Erased');

@@ -11,5 +11,6 @@ export { eraseVisitor } from './erase-visitor.ts';
 export { ingestDocument } from './ingest-document.ts';
 export { leadVerification } from './lead-verification.ts';
 export { sendMail } from './send-mail.ts';
+export { syncContact } from './sync-contact.ts';
 export { updateChunks } from './update-chunks.ts';
 export { syncSource } from './sync-source.ts';

@@ -3,20 +3,12 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { webhooks as timing } from '../../domain/deadlines.ts';
 import type { DeliverWebhookInput } from '../../domain/flows.ts';
-import { outboundErrorIn, type OutboundErrorCode } from '../../outbound/outbound-error.ts';
+import { noWaitingMends, outboundErrorIn } from '../../outbound/outbound-error.ts';
 import type { OutgoingDelivery } from '../../stores/postgres/webhooks.ts';
 import type { ActivityDependencies } from '../index.ts';
 
 type WebhookDependencies = Pick<ActivityDependencies, 'stores' | 'safeFetch'>;
 
-/** What no waiting mends; a name or a certificate may be mended in days. */
-const hopeless: readonly OutboundErrorCode[] = [
-  'URL_INVALID',
-  'URL_HAS_CREDENTIALS',
-  'SCHEME_NOT_ALLOWED',
-  'PORT_NOT_ALLOWED',
-  'ADDRESS_NOT_ALLOWED',
-];
 const gone = 410;
 
 export function createWebhookActivities({ stores, safeFetch }: WebhookDependencies) {
@@ -43,7 +35,7 @@ export function createWebhookActivities({ stores, safeFetch }: WebhookDependenci
         throw ApplicationFailure.create({
           message: reason,
           type: outbound?.code ?? 'WEBHOOK_UNREACHABLE',
-          nonRetryable: outbound !== undefined && hopeless.includes(outbound.code),
+          nonRetryable: outbound !== undefined && noWaitingMends.includes(outbound.code),
         });
       }
       await response.body?.cancel();

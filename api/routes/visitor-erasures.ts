@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
-import type { ErasureReceipt } from '../../stores/postgres/visitor-erasures.ts';
+import { contactErasures, type ErasureReceipt } from '../../stores/postgres/visitor-erasures.ts';
 import type { App, AppDependencies } from '../app.ts';
 
 const tags = ['Leads'];
@@ -12,6 +12,10 @@ const receiptView = z.object({
   requestedAt: z.date(),
   removed: z.record(z.string(), z.number()),
   remaining: z.record(z.string(), z.number()).nullable().describe('Looked for afterwards; all zeros.'),
+  contact: z
+    .object({ outcome: z.enum(contactErasures), reason: z.string().nullable() })
+    .nullable()
+    .describe('What became of the contact in the CRM.'),
   finishedAt: z.date().nullable(),
 });
 const rows = z.array(z.record(z.string(), z.unknown()));
@@ -21,6 +25,7 @@ const dataView = z.object({
   sessions: rows,
   conversations: rows,
   mails: rows,
+  contact: z.record(z.string(), z.unknown()).nullable(),
 });
 const reply = z.object({ erasure: receiptView });
 

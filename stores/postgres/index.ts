@@ -5,7 +5,9 @@ import { createAuditStore } from './audit.ts';
 import { createBlobStore } from './blobs.ts';
 import { createChunkStore } from './chunks.ts';
 import type { Sql } from './client.ts';
+import { createContactSyncStore } from './contact-syncs.ts';
 import { createConversationStore } from './conversations.ts';
+import { createCrmConnectionStore } from './crm-connections.ts';
 import { createDbConnectionStore } from './db-connections.ts';
 import { createDiagnosticsStore } from './diagnostics.ts';
 import { createDispatchStore } from './dispatches.ts';
@@ -80,6 +82,8 @@ export function createStores(sql: Sql, encryption: Encryption) {
     leads: createLeadStore(sql),
     visitorData: createVisitorDataStore(sql),
     visitorErasures: createVisitorErasureStore(sql, encryption),
+    crmConnections: createCrmConnectionStore(sql, encryption),
+    contactSyncs: createContactSyncStore(sql),
     leadSessions: createLeadSessionStore(sql),
     leadSteps: createLeadStepStore(sql, encryption),
     mails: createMailStore(sql, encryption),

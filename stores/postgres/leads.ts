@@ -6,6 +6,7 @@ import type { ProjectSettings } from '../../domain/projects.ts';
 import type { Encryption } from '../../encryption.ts';
 import { insertProjectAudit, operator } from './audit.ts';
 import { isUuid, type Query, type Sql } from './client.ts';
+import { insertContactSyncs } from './contact-syncs.ts';
 import { newId } from './ids.ts';
 import { insertMail } from './mails.ts';
 import { asJson } from './json.ts';
@@ -99,6 +100,7 @@ export async function recordLead(
   const told = { leadId: lead!.id, email, name, fields };
   if (lead!.created) await insertWebhookEvent(tx, projectId, 'lead.created', told);
   await insertWebhookEvent(tx, projectId, 'lead.verified', told);
+  await insertContactSyncs(tx, projectId, tx`select ${lead!.id}::uuid as id`);
   const dispatches: Dispatch[] = [];
   if (lead!.created) {
     const params = {
@@ -255,6 +257,7 @@ export function createLeadStore(sql: Sql) {
             assignee: row.assignee,
             tags: row.tags,
           });
+          await insertContactSyncs(tx, projectId, tx`select ${leadId}::uuid as id`);
         }
         return row;
       });

@@ -1,4 +1,5 @@
 import type { Sql } from './client.ts';
+import { contextOf as crmContext } from './crm-connections.ts';
 import { contextOf as databaseContext } from './db-connections.ts';
 import { contextOf as mailContext } from './mails.ts';
 import { providerKeySecrets } from './provider-keys.ts';
@@ -27,6 +28,13 @@ export const secretSources = (sql: Sql): SecretSource[] => [
     table: 'webhooks',
     column: 'secret',
     contextOf: webhookContext,
+  }),
+  columnSecrets(sql, {
+    name: 'CRM tokens',
+    table: 'crm_connections',
+    id: 'project_id',
+    column: 'token',
+    contextOf: crmContext,
   }),
   columnSecrets(sql, { name: 'mails that wait', table: 'mails', column: 'params', contextOf: mailContext }),
   ...(['extra_headers', 'secret'] as const).map((column) =>

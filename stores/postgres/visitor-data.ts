@@ -9,6 +9,8 @@ export interface VisitorData {
   sessions: Record<string, unknown>[];
   conversations: Record<string, unknown>[];
   mails: Record<string, unknown>[];
+  /** Where they stand in the CRM; null where they were never sent there. */
+  contact: Record<string, unknown> | null;
 }
 
 export function createVisitorDataStore(sql: Sql) {
@@ -40,7 +42,10 @@ export function createVisitorDataStore(sql: Sql) {
           'mails', coalesce((select jsonb_agg(jsonb_build_object(
             'template', m.template, 'language', m.language, 'status', m.status, 'reason', m.reason,
             'createdAt', m.created_at) order by m.created_at)
-            from mails m where m.project_id = ${projectId} and m.recipient = lead.email), '[]')) as data
+            from mails m where m.project_id = ${projectId} and m.recipient = lead.email), '[]'),
+          'contact', (select jsonb_build_object('contactId', c.contact_id, 'status', c.status,
+            'requestedAt', c.requested_at, 'finishedAt', c.finished_at)
+            from contact_syncs c where c.project_id = ${projectId} and c.lead_id = lead.id)) as data
         from lead`;
       return row?.data;
     },

@@ -1,4 +1,6 @@
 import {
+  contactWorkflowId,
+  contactWorkflowPrefix,
   type Dispatch,
   eraseVisitorDispatch,
   leadWorkflowId,
@@ -14,6 +16,15 @@ import { asJson } from './json.ts';
 
 export type VisitorErasureStore = ReturnType<typeof createVisitorErasureStore>;
 
+/** The outcomes of an erasure for the contact in the project's CRM. */
+export const contactErasures = ['never_sent', 'deleted', 'not_found', 'kept'] as const;
+
+export interface ContactErasure {
+  outcome: (typeof contactErasures)[number];
+  /** Why it stays there. */
+  reason: string | null;
+}
+
 /** What was removed, and what was looked for afterwards. It does not say who the visitor was. */
 export interface ErasureReceipt {
   id: string;
@@ -22,6 +33,8 @@ export interface ErasureReceipt {
   requestedAt: Date;
   removed: Record<string, number>;
   remaining: Record<string, number> | null;
+  /** What became of the contact in the CRM; null before that is known. */
+  contact: ContactErasure | null;
   finishedAt: Date | null;
 }
 
@@ -35,7 +48,7 @@ interface Traces {
 }
 
 export function createVisitorErasureStore(sql: Sql, encryption: Encryption) {
-  const columns = sql`id, lead_id, requested_by, requested_at, removed, remaining, finished_at`;
+  const columns = sql`id, lead_id, requested_by, requested_at, removed, remaining, contact, finished_at`;
   const contextOf = (erasureId: string) => `visitor_erasures/${erasureId}`;
 
   async function subjectOf(
@@ -78,6 +91,13 @@ export function createVisitorErasureStore(sql: Sql, encryption: Encryption) {
       mails: ids(mails),
       deliveries: ids(deliveries),
     };
+  }
+
+  /** The workflows that have sent the lead to the CRM. */
+  async function contactRuns(projectId: string, leadId: string): Promise<string[]> {
+    const [row] = await sql<{ run: number }[]>`
+      select run from contact_syncs where project_id = ${projectId} and lead_id = ${leadId}`;
+    return Array.from({ length: row?.run ?? 0 }, (_, at) => contactWorkflowId(leadId, at + 1));
   }
 
   return {
@@ -124,6 +144,7 @@ export function createVisitorErasureStore(sql: Sql, encryption: Encryption) {
         ...traces.turns.map(turnWorkflowId),
         ...traces.mails.map(mailWorkflowId),
         ...traces.deliveries.map((id) => webhookWorkflowPrefix + id),
+        ...(await contactRuns(projectId, subject.leadId)),
       ];
       const [row] = await sql<{ workflowIds: string[] }[]>`
         update visitor_erasures set workflow_ids = array(
@@ -136,6 +157,23 @@ export function createVisitorErasureStore(sql: Sql, encryption: Encryption) {
       const [row] = await sql<{ workflowIds: string[] }[]>`
         select workflow_ids from visitor_erasures where project_id = ${projectId} and id = ${erasureId}`;
       return row?.workflowIds ?? [];
+    },
+
+    /** The address under which the visitor may be in the CRM; undefined where they were never sent there. */
+    async contact(projectId: string, erasureId: string): Promise<{ email: string } | undefined> {
+      const subject = await subjectOf(sql, projectId, erasureId);
+      if (!subject) return undefined;
+      // By the workflows that were noted: the rows are gone by now.
+      const [row] = await sql<{ sent: boolean }[]>`
+        select exists (select 1 from unnest(workflow_ids) as id where id like ${`${contactWorkflowPrefix}%`}) as sent
+        from visitor_erasures where project_id = ${projectId} and id = ${erasureId}`;
+      return row?.sent ? { email: subject.email } : undefined;
+    },
+
+    async noteContact(projectId: string, erasureId: string, contact: ContactErasure): Promise<void> {
+      await sql`
+        update visitor_erasures set contact = ${asJson(sql, contact)}
+        where project_id = ${projectId} and id = ${erasureId} and finished_at is null`;
     },
 
     /** Removes the visitor's rows, all or none. A run that is repeated adds what it still finds. */
