@@ -40,7 +40,9 @@ await onFreshServers('search', async (environment) => {
   }
   const after = await qualityOf(client, data, idOf);
   console.log('Quality of one project, alone and with its neighbours');
-  console.table({ alone: before.hybrid, 'with neighbours': after.hybrid });
+  for (const leg of ['BM25', 'dense', 'hybrid'] as const) {
+    console.table({ [`${leg}, alone`]: before[leg], [`${leg}, with neighbours`]: after[leg] });
+  }
 
   const times: Record<string, number[]> = { 'small project': [], 'large project': [] };
   for (const [name, key] of [

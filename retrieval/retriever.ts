@@ -40,13 +40,13 @@ export function createRetriever(deps: {
       const { signal } = query;
       if (query.documentIds?.length === 0) return [];
       const { embeddings, index } = query.space ?? (await deps.spaces.ofProject(projectId));
-      const [vector] = await embeddings.embed([query.text], {
-        purpose: 'query',
-        ...(signal ? { signal } : {}),
-      });
+      const { text, documentIds } = query;
+      const [[vector], words] = await Promise.all([
+        embeddings.embed([text], { purpose: 'query', ...(signal ? { signal } : {}) }),
+        index.words(projectId, text, signal),
+      ]);
       for (const size of candidateSizes) {
-        const { text, documentIds } = query;
-        const legs = await index.search({ projectId, text, documentIds, vector: vector!, size }, signal);
+        const legs = await index.search({ projectId, words, documentIds, vector: vector!, size }, signal);
         const passages = await deps.chunks.published(projectId, [
           ...new Set([...legs.bm25.keys(), ...legs.dense.keys()]),
         ]);

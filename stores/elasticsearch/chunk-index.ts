@@ -5,7 +5,16 @@ import { asProviderError, type Client, describe } from './client.ts';
 import type { Leg } from './fusion.ts';
 import { blocksIn, differencesBetween, type IndexInspection } from './inspection.ts';
 import { chunkIndexName, chunkIndexSettings } from './mapping.ts';
-import { bm25Query, type ChunkQuery, cosineOf, denseQuery, scoresOf } from './queries.ts';
+import {
+  bm25Query,
+  type ChunkQuery,
+  cosineOf,
+  denseQuery,
+  filterOf,
+  maxQueryLength,
+  scoresOf,
+} from './queries.ts';
+import { frequenciesRequest, type WeighedWord, weigh, wordsFrom, wordsRequest } from './words.ts';
 
 export type ChunkIndex = ReturnType<typeof createChunkIndex>;
 
@@ -21,6 +30,7 @@ export interface IndexedChunk {
 /** How long Elasticsearch itself holds a write while its shard is starting: longer ones are tried again by us. */
 const bulkWait = `${timeouts.shardWait}ms`;
 
+type WordCounts = { words: { buckets: { doc_count: number }[] } };
 type BulkItem = { status?: number; error?: { type?: string; reason?: string | null } };
 
 /** The derived index of one embedding space. Every call takes the project first, filters and routes by it. */
@@ -136,6 +146,26 @@ export function createChunkIndex(
         removed += ids.length;
         onRemoved(removed);
       }
+    },
+
+    /** The words of a text that occur in the project, for `search`. */
+    async words(projectId: string, text: string, signal?: AbortSignal): Promise<WeighedWord[]> {
+      const limits = { requestTimeout: timeouts.search, ...(signal ? { signal } : {}) };
+      const where = { index, routing: projectId };
+      return await asProviderError(async () => {
+        const all = wordsFrom(
+          await client.termvectors({ ...where, ...wordsRequest(text.slice(0, maxQueryLength)) }, limits),
+        );
+        if (all.words.length === 0) return [];
+        const { hits, aggregations } = await client.search<unknown, WordCounts>(
+          { ...where, ...frequenciesRequest(filterOf({ projectId }), all.words) },
+          limits,
+        );
+        return weigh(all, {
+          chunks: (hits.total as estypes.SearchTotalHits).value,
+          frequencies: aggregations!.words.buckets.map((bucket) => bucket.doc_count),
+        });
+      });
     },
 
     /** Both legs in one round trip. Scores are raw: BM25, and cosine similarity. */

@@ -1,11 +1,12 @@
 import type { estypes } from '@elastic/elasticsearch';
+import type { WeighedWord } from './words.ts';
 
 // Pure builders of the two legs of a search. Both carry the same filter: inside the knn clause too, because a filter
 // applied after it would leave fewer than k neighbours.
 
 export interface ChunkQuery {
   projectId: string;
-  text: string;
+  words: readonly WeighedWord[];
   vector: Float32Array;
   /** Candidates of each leg. */
   size: number;
@@ -14,9 +15,11 @@ export interface ChunkQuery {
 }
 
 /** Longer questions are cut for BM25: every word is a clause, and the words of a long text rank nothing. */
-const maxQueryLength = 1_000;
+export const maxQueryLength = 1_000;
 
-const filterOf = ({
+export const searchedFields = ['text', 'heading', 'title'] as const;
+
+export const filterOf = ({
   projectId,
   documentIds,
 }: Pick<ChunkQuery, 'projectId' | 'documentIds'>): estypes.QueryDslQueryContainer[] => [
@@ -34,7 +37,7 @@ const idsOnly: estypes.SearchSearchRequestBody = {
 export function bm25Query({
   projectId,
   documentIds,
-  text,
+  words,
   size,
 }: Omit<ChunkQuery, 'vector'>): estypes.SearchSearchRequestBody {
   return {
@@ -43,14 +46,18 @@ export function bm25Query({
     query: {
       bool: {
         filter: filterOf({ projectId, documentIds }),
-        must: {
+        minimum_should_match: 1,
+        should: words.map(({ word, boost }) => ({
           multi_match: {
-            query: text.slice(0, maxQueryLength),
+            query: word,
+            boost,
+            // It is a word of the index already.
+            analyzer: 'keyword',
             // As if the three were one field: "shipping" in a title and "Norway" in the text are one match.
             type: 'cross_fields',
-            fields: ['text', 'heading', 'title'],
+            fields: [...searchedFields],
           },
-        },
+        })),
       },
     },
   };
@@ -61,7 +68,7 @@ export function denseQuery({
   documentIds,
   vector,
   size,
-}: Omit<ChunkQuery, 'text'>): estypes.SearchSearchRequestBody {
+}: Omit<ChunkQuery, 'words'>): estypes.SearchSearchRequestBody {
   return {
     ...idsOnly,
     size,
