@@ -3,7 +3,7 @@ import type { Turn } from '../domain/chat.ts';
 import { leadConversation } from '../domain/leads.ts';
 import type { ProjectSettings } from '../domain/projects.ts';
 import type { LeadSession } from '../stores/postgres/lead-sessions.ts';
-import type { AcceptedTurn } from '../stores/postgres/turns.ts';
+import type { AcceptedTurn } from '../stores/postgres/turn-acceptance.ts';
 import type { AppDependencies } from './app.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { closed } from './turn-streams.ts';

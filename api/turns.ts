@@ -9,7 +9,7 @@ import { AppError } from '../domain/errors.ts';
 import { turnWorkflowId } from '../domain/flows.ts';
 import { isUuid } from '../stores/postgres/client.ts';
 import type { Idempotency } from '../stores/postgres/idempotency.ts';
-import type { AcceptedTurn, NewTurn } from '../stores/postgres/turns.ts';
+import type { AcceptedTurn, NewTurn } from '../stores/postgres/turn-acceptance.ts';
 import type { AppDependencies } from './app.ts';
 import { hashOf, takeOrRefuse } from './plugins/rate-limits.ts';
 import { closestDocument, source, turnStatus } from './schemas.ts';

@@ -1,6 +1,6 @@
 import type { ClosestDocument, RankedChunk, Source } from '../../domain/chat.ts';
 import type { Citation, GenerationEvent, Passage } from '../../providers/generation.ts';
-import type { Draft } from '../../stores/postgres/turns.ts';
+import type { Draft } from '../../stores/postgres/turn-attempts.ts';
 
 const closestDocuments = 3;
 

@@ -7,7 +7,7 @@ import { AppError, type ErrorCode } from '../../domain/errors.ts';
 import type { RateLimit } from '../../domain/limits.ts';
 import { type ProjectSettings, positions } from '../../domain/projects.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
-import type { AcceptedTurn } from '../../stores/postgres/turns.ts';
+import type { AcceptedTurn } from '../../stores/postgres/turn-acceptance.ts';
 import type { VisitorSession } from '../../stores/postgres/visitor-sessions.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { admitKey, bearerOf } from '../plugins/access.ts';
