@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { AuthSecrets } from './auth/tokens.ts';
+import { defaultRerankModels } from './domain/models.ts';
 import type { EncryptionKey } from './encryption.ts';
 import { parseRange } from './outbound/addresses.ts';
 import type { MailServer } from './providers/mail/index.ts';
@@ -159,6 +160,13 @@ const environment = z.object({
   GEMINI_BASE_URL: z.url().default('https://generativelanguage.googleapis.com'),
   /** An Ollama server; absent: no project can use the provider without naming one of its own. */
   OLLAMA_BASE_URL: z.url().optional(),
+  /** Rerankers over the network, likewise. */
+  COHERE_API_KEY: z.string().optional(),
+  COHERE_BASE_URL: z.url().default('https://api.cohere.com/v2'),
+  JINA_API_KEY: z.string().optional(),
+  JINA_BASE_URL: z.url().default('https://api.jina.ai/v1'),
+  VOYAGE_API_KEY: z.string().optional(),
+  VOYAGE_BASE_URL: z.url().default('https://api.voyageai.com/v1'),
 
   /** Which task queues this worker serves. */
   WORKER_QUEUES: list.pipe(z.array(z.enum(['chat', 'ingestion'])).min(1)).default(['chat', 'ingestion']),
@@ -179,6 +187,8 @@ export type Config = Readonly<
   z.infer<typeof environment> & {
     /** Where the bundled embedding model lies: `model.onnx` and `tokenizer.json`. */
     embeddingModelDir: string;
+    /** The same of the local reranker. */
+    rerankerModelDir: string;
     /** The demo project's keys, written by the seed. */
     demoKeysFile: string;
     /** Variables of another system that are set and have no effect here. */
@@ -196,6 +206,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     ...values,
     DATABASE_URL: values.DATABASE_URL ?? values.DB_URL,
     embeddingModelDir: resolve(values.FRONTDESK_HOME, 'models', 'all-minilm-l6-v2-q'),
+    rerankerModelDir: resolve(values.FRONTDESK_HOME, 'models', defaultRerankModels.local),
     demoKeysFile: resolve(values.FRONTDESK_HOME, 'demo-keys.json'),
     ignoredVariables: Object.keys(given).filter((name) => /^(CHROMA_\w+|CONVEX_URL)$/.test(name)),
   };
@@ -255,6 +266,9 @@ export const serverAccess = (config: Config): ServerAccess => ({
   groq: { apiKey: config.GROQ_API_KEY, baseUrl: config.GROQ_BASE_URL },
   gemini: { apiKey: config.GEMINI_API_KEY, baseUrl: config.GEMINI_BASE_URL },
   ollama: { baseUrl: config.OLLAMA_BASE_URL },
+  cohere: { apiKey: config.COHERE_API_KEY, baseUrl: config.COHERE_BASE_URL },
+  jina: { apiKey: config.JINA_API_KEY, baseUrl: config.JINA_BASE_URL },
+  voyage: { apiKey: config.VOYAGE_API_KEY, baseUrl: config.VOYAGE_BASE_URL },
 });
 
 /** How to reach Temporal. */

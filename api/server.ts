@@ -102,6 +102,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     await Promise.all([
       client.connection.close(),
       embedder.close(),
+      providers.close(),
       sql.end({ timeout: 5 }),
       stopMetrics?.(),
       tracing?.close(),

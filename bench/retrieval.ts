@@ -1,7 +1,8 @@
-// Quality of retrieval through the HTTP API: recall@3, MRR and nDCG@10 of BM25, dense vectors and both fused.
+// Quality of retrieval through the HTTP API: recall@3, MRR and nDCG@10 of BM25, dense vectors and both fused, and with the
+// local reranker after that (`npm run download -- reranker`).
 // Usage: node bench/retrieval.ts FILE    FILE: {docs: [{id, title, text}], questions: [{question, relevant: [id]}]}
 import { createApiClient } from '../test/support/api-client.ts';
-import { ingestDataSet, qualityOf, readDataSet } from './support/data-set.ts';
+import { ingestDataSet, qualityOf, readDataSet, rerankedQualityOf } from './support/data-set.ts';
 import { onFreshServers } from './support/environment.ts';
 
 const data = await readDataSet(process.argv[2]);
@@ -17,5 +18,7 @@ await onFreshServers('retrieval', async (environment) => {
     `${data.docs.length} documents ready after ${((performance.now() - began) / 1000).toFixed(1)} s`,
   );
   console.log(`${data.questions.length} questions`);
-  console.table(await qualityOf(client, data, idOf));
+  const quality = await qualityOf(client, data, idOf);
+  await environment.sql`update projects set settings = settings || '{"reranker": "local"}' where id = ${project.id}`;
+  console.table({ ...quality, 'hybrid, reranked': await rerankedQualityOf(client, data, idOf) });
 });

@@ -31,6 +31,8 @@ export const models = {
   support: 2_000,
   /** One batch of embeddings. */
   embedding: 20_000,
+  /** Ordering a search's best once more; after this the search goes on without it. Part of the quick first try too. */
+  rerank: 600,
   /** Listing a provider's models, which is also how its health is seen. */
   list: 10_000,
 } as const;

@@ -8,9 +8,17 @@ export type ModelProvider = (typeof modelProviders)[number];
 export const embeddingProviders = ['local', 'openai', 'gemini', 'ollama'] as const;
 export type EmbeddingProviderName = (typeof embeddingProviders)[number];
 
+/** Rerankers behind an API; `jina` is also what most servers speak that people run themselves. */
+export const rerankApis = ['cohere', 'jina', 'voyage'] as const;
+export type RerankApi = (typeof rerankApis)[number];
+export const rerankers = ['none', ...rerankApis, 'local'] as const;
+export type RerankerName = (typeof rerankers)[number];
+
 /** Whose own key a project can bring: everyone but `local`, which needs none. */
-export const keyedProviders = ['openai', 'groq', 'ollama', 'gemini'] as const;
+export const keyedProviders = ['openai', 'groq', 'ollama', 'gemini', ...rerankApis] as const;
 export type KeyedProvider = (typeof keyedProviders)[number];
+/** Those of them who answer. */
+export type ChatProvider = Exclude<KeyedProvider, RerankApi>;
 
 /** Used where a project names no model. */
 export const defaultModels: Readonly<Record<ModelProvider, string>> = {
@@ -19,6 +27,14 @@ export const defaultModels: Readonly<Record<ModelProvider, string>> = {
   groq: 'llama-3.3-70b-versatile',
   ollama: 'llama3.2',
   gemini: 'gemini-2.5-flash',
+};
+
+/** Used where a project names no reranking model. */
+export const defaultRerankModels: Readonly<Record<Exclude<RerankerName, 'none'>, string>> = {
+  cohere: 'rerank-v3.5',
+  jina: 'jina-reranker-v2-base-multilingual',
+  voyage: 'rerank-2.5-lite',
+  local: 'ms-marco-minilm-l12-v2-q',
 };
 
 /** A vector space: vectors of different models or sizes are never compared. */
@@ -86,6 +102,9 @@ export const modelSettings = {
     .array(z.object({ provider: z.enum(modelProviders), model: z.string().trim().max(200).default('') }))
     .max(4)
     .default([]),
+  /** Who orders a search's best once more, and by which model; empty: the provider's default. */
+  reranker: z.enum(rerankers).default('none'),
+  rerankModel: z.string().trim().max(200).default(''),
   /**
    * The space of the project's vectors. Set once, when the project is created: documents that were embedded in another
    * space would no longer be found.

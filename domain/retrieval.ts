@@ -9,13 +9,26 @@ export interface ExplainedChunk {
   dense: LegPlace;
 }
 
+/** Who ordered the best of a search once more. */
+export interface Reranking {
+  provider: string;
+  model: string;
+  /** Why the search went on without it; null where it did not have to. */
+  failure: string | null;
+}
+
 export interface RetrievalExplanation {
   /** What was searched for, where it is not the question itself. */
   query: string | null;
   /** How many chunks each leg found. */
   found: { bm25: number; dense: number };
-  /** The best candidates, best first, with the fused score, 0 to 1; the model was shown the first `shown` of them. */
-  candidates: (ExplainedChunk & { fused: number })[];
+  /** Null for a project without a reranker. */
+  reranking: Reranking | null;
+  /**
+   * The best candidates, best first, with the fused score and the reranker's, 0 to 1 (null where it was not asked); the model
+   * was shown the first `shown` of them.
+   */
+  candidates: (ExplainedChunk & { fused: number; rerank: number | null })[];
   shown: number;
   /** What was found and may not answer (no longer published): how many, and the best of them. */
   dropped: { count: number; chunks: ExplainedChunk[] };
@@ -30,7 +43,9 @@ export interface StoredExplanation {
   query: string | null;
   found: [bm25: number, dense: number];
   shown: number;
-  candidates: [...Row, fused: number][];
+  /** Absent where nothing was reranked, as the last number of each candidate is. */
+  reranking?: Reranking;
+  candidates: [...Row, fused: number, rerank?: number][];
   dropped: [count: number, chunks: Row[]];
 }
 
@@ -44,12 +59,17 @@ export function packExplanation(explanation: RetrievalExplanation): StoredExplan
     dense?.rank ?? 0,
     short(dense?.score ?? 0),
   ];
-  const { query, found, shown, candidates, dropped } = explanation;
+  const { query, found, reranking, shown, candidates, dropped } = explanation;
   return {
     query,
     found: [found.bm25, found.dense],
     shown,
-    candidates: candidates.map((candidate) => [...row(candidate), short(candidate.fused)]),
+    ...(reranking ? { reranking } : {}),
+    candidates: candidates.map((candidate) => [
+      ...row(candidate),
+      short(candidate.fused),
+      ...(candidate.rerank === null ? [] : ([short(candidate.rerank)] as const)),
+    ]),
     dropped: [dropped.count, dropped.chunks.map(row)],
   };
 }
@@ -69,7 +89,8 @@ export function unpackExplanation(stored: StoredExplanation): RetrievalExplanati
     query,
     found: { bm25: stored.found[0], dense: stored.found[1] },
     shown,
-    candidates: stored.candidates.map((row) => ({ ...chunk(row), fused: row[5] })),
+    reranking: stored.reranking ?? null,
+    candidates: stored.candidates.map((row) => ({ ...chunk(row), fused: row[5], rerank: row[6] ?? null })),
     dropped: { count: stored.dropped[0], chunks: stored.dropped[1].map(chunk) },
   };
 }

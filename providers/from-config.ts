@@ -4,6 +4,7 @@ import { createEncryption } from '../encryption.ts';
 import { createSafeFetch } from '../outbound/safe-fetch.ts';
 import type { EmbeddingProvider } from './embedding.ts';
 import { createExtractiveProvider } from './local/extractive.ts';
+import { createCrossEncoder } from './rerank/cross-encoder.ts';
 import { createProviders, type Providers } from './registry.ts';
 
 export function providersFrom(config: Config, localEmbeddings: EmbeddingProvider): Providers {
@@ -13,5 +14,6 @@ export function providersFrom(config: Config, localEmbeddings: EmbeddingProvider
     safeFetch: createSafeFetch({ allowedRanges: config.OUTBOUND_ALLOWED_RANGES }),
     localEmbeddings,
     localGeneration: createExtractiveProvider({ embeddings: localEmbeddings }),
+    localReranker: createCrossEncoder({ modelDir: config.rerankerModelDir }),
   });
 }

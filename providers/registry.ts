@@ -2,10 +2,13 @@
 import { models as timing } from '../domain/deadlines.ts';
 import { ProviderError } from '../domain/errors.ts';
 import {
+  type ChatProvider,
   type EmbeddingModel,
   type EmbeddingProviderName,
   type KeyedProvider,
   type ModelProvider,
+  type RerankApi,
+  type RerankerName,
   sameMeaning,
 } from '../domain/models.ts';
 import { keyContext, type SealedProviderKey } from '../domain/provider-keys.ts';
@@ -21,6 +24,9 @@ import type { OpenAiDialect } from './openai/client.ts';
 import { createOpenAiEmbedder } from './openai/embeddings.ts';
 import type { Patience } from './patience.ts';
 import { withQueryCache } from './query-cache.ts';
+import type { CrossEncoder } from './rerank/cross-encoder.ts';
+import { createHttpReranker } from './rerank/http.ts';
+import type { Reranker } from './rerank/reranker.ts';
 
 /** What the environment gives: keys and addresses that every project may use. */
 export interface ServerAccess {
@@ -28,6 +34,9 @@ export interface ServerAccess {
   groq: { apiKey: string | undefined; baseUrl: string };
   gemini: { apiKey: string | undefined; baseUrl: string };
   ollama: { baseUrl: string | undefined };
+  cohere: { apiKey: string | undefined; baseUrl: string };
+  jina: { apiKey: string | undefined; baseUrl: string };
+  voyage: { apiKey: string | undefined; baseUrl: string };
 }
 
 /** Whose keys a call may use. */
@@ -42,6 +51,7 @@ interface Dependencies {
   /** The bundled embedding model. */
   localEmbeddings: EmbeddingProvider;
   localGeneration: GenerationProvider;
+  localReranker: CrossEncoder;
   /** For addresses that a customer chose. */
   safeFetch: typeof fetch;
   patience?: Patience;
@@ -57,12 +67,13 @@ interface Access {
 
 export type Providers = ReturnType<typeof createProviders>;
 
-/** Projects with keys of their own whose query caches are kept. */
-const cachedEmbedders = 200;
+/** Projects with keys of their own whose query caches and pauses are kept. */
+const remembered = 200;
 
 export function createProviders(deps: Dependencies) {
   const { server, encryption, patience = timing } = deps;
   const embedders = new Map<string, EmbeddingProvider>();
+  const apiRerankers = new Map<string, Reranker>();
 
   /** Throws a ProviderError that says what to set where neither the project nor the server has access. */
   function accessTo(provider: KeyedProvider, { projectId, keys }: KeyHolder): Access {
@@ -98,12 +109,25 @@ export function createProviders(deps: Dependencies) {
     }
   }
 
-  function chat(provider: KeyedProvider, holder: KeyHolder): ChatModel {
+  function chat(provider: ChatProvider, holder: KeyHolder): ChatModel {
     const access = accessTo(provider, holder);
     if (provider === 'gemini') {
       return createGeminiChat({ baseUrl: access.baseUrl, apiKey: keyOf(access), patience });
     }
     return createOpenAiChat({ ...access, name: provider, patience, defaultModel: access.model });
+  }
+
+  function httpReranker(name: RerankApi, model: string, holder: KeyHolder): Reranker {
+    const options = { name, model };
+    let access: Access;
+    try {
+      access = accessTo(name, holder);
+    } catch (error) {
+      const nobody = createHttpReranker({ ...options, baseUrl: '', apiKey: undefined, fetch });
+      return { ...nobody, rerank: () => Promise.reject(error) };
+    }
+    const { baseUrl, apiKey } = access;
+    return createHttpReranker({ ...options, baseUrl, apiKey, fetch: access.fetch });
   }
 
   return {
@@ -133,12 +157,26 @@ export function createProviders(deps: Dependencies) {
             : createOpenAiEmbedder({ ...access, name: provider as OpenAiDialect, timeout, space }),
         );
       }
-      embedders.delete(known);
-      embedders.set(known, found);
-      const [oldest] = embedders.keys();
-      if (embedders.size > cachedEmbedders && oldest !== undefined) embedders.delete(oldest);
+      keep(embedders, known, found);
       return found;
     },
+
+    /** Undefined for a project without one. What is wrong with the access is thrown where it is asked. */
+    reranker(
+      { reranker: provider, rerankModel }: { reranker: RerankerName; rerankModel: string },
+      holder: KeyHolder,
+    ): Reranker | undefined {
+      if (provider === 'none') return undefined;
+      if (provider === 'local') return deps.localReranker;
+      const own = holder.keys.find((key) => key.provider === provider);
+      const known = JSON.stringify([provider, rerankModel, own && [holder.projectId, own]]);
+      const found = apiRerankers.get(known) ?? httpReranker(provider, rerankModel, holder);
+      keep(apiRerankers, known, found);
+      return found;
+    },
+
+    /** Ends what runs in this process, but for the embedding model, which is the caller's. */
+    close: () => deps.localReranker.close(),
 
     /** The models that can be chosen. Throws ProviderError. */
     async models(provider: ModelProvider, holder: KeyHolder, signal?: AbortSignal): Promise<string[]> {
@@ -153,6 +191,14 @@ export function createProviders(deps: Dependencies) {
       }
     },
   };
+}
+
+/** Puts it last; the first is the one that was not used for the longest time, and goes. */
+function keep<T>(all: Map<string, T>, known: string, found: T): void {
+  all.delete(known);
+  all.set(known, found);
+  const [oldest] = all.keys();
+  if (all.size > remembered && oldest !== undefined) all.delete(oldest);
 }
 
 const keyOf = ({ apiKey }: Access): string => apiKey ?? '';

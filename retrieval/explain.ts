@@ -1,15 +1,22 @@
-import { explainedCandidates, type LegPlace, type RetrievalExplanation } from '../domain/retrieval.ts';
-import type { FusedCandidate, Leg } from '../stores/elasticsearch/fusion.ts';
+import {
+  explainedCandidates,
+  type LegPlace,
+  type Reranking,
+  type RetrievalExplanation,
+} from '../domain/retrieval.ts';
+import type { Leg } from '../stores/elasticsearch/fusion.ts';
+import type { RankedCandidate } from './rerank.ts';
 
-/** Says how a search came to its result: the places of both legs, the fused order, and what the guard dropped. */
+/** Says how a search came to its result: the places of both legs, the order, and what the guard dropped. */
 export function explain(search: {
   query: string | null;
   legs: { bm25: Leg; dense: Leg };
   /** Best first; what the guard let through. */
-  ranked: readonly FusedCandidate[];
+  ranked: readonly RankedCandidate[];
+  reranking: Reranking | null;
   shown: number;
 }): RetrievalExplanation {
-  const { query, legs, ranked, shown } = search;
+  const { query, legs, ranked, reranking, shown } = search;
   const places = { bm25: placesOf(legs.bm25), dense: placesOf(legs.dense) };
   const place = (leg: 'bm25' | 'dense', id: string): LegPlace => {
     const rank = places[leg].get(id);
@@ -23,8 +30,11 @@ export function explain(search: {
   return {
     query,
     found: { bm25: legs.bm25.size, dense: legs.dense.size },
+    reranking,
     shown: Math.min(shown, ranked.length),
-    candidates: ranked.slice(0, explainedCandidates).map(({ id, fused }) => ({ ...chunk(id), fused })),
+    candidates: ranked
+      .slice(0, explainedCandidates)
+      .map(({ id, fused, rerank }) => ({ ...chunk(id), fused, rerank })),
     dropped: {
       count: dropped.length,
       chunks: dropped

@@ -3,18 +3,19 @@ import type { Passage } from '../providers/generation.ts';
 import { type FusedCandidate, fuse, type Leg } from '../stores/elasticsearch/fusion.ts';
 import type { ChunkStore } from '../stores/postgres/chunks.ts';
 import { explain } from './explain.ts';
+import { type RankedCandidate, rerank } from './rerank.ts';
 import type { Space, Spaces } from './spaces.ts';
 
 export type Retriever = ReturnType<typeof createRetriever>;
 
 export interface RankedPassage extends Passage {
-  scores: { bm25: number | null; dense: number | null; fused: number };
+  scores: { bm25: number | null; dense: number | null; fused: number; rerank: number | null };
 }
 
 /** Candidates of each leg; the larger sizes are asked for only when the guard dropped too many of the smaller. */
 const candidateSizes = [100, 1_000];
 
-/** Hybrid search: BM25 and dense vectors in Elasticsearch, guarded by PostgreSQL, fused here. */
+/** Hybrid search: BM25 and dense vectors in Elasticsearch, guarded by PostgreSQL, fused here, reranked where the project says so. */
 export function createRetriever(deps: {
   spaces: Pick<Spaces, 'ofProject'>;
   chunks: Pick<ChunkStore, 'published'>;
@@ -39,7 +40,7 @@ export function createRetriever(deps: {
     ): Promise<RankedPassage[]> {
       const { signal } = query;
       if (query.documentIds?.length === 0) return [];
-      const { embeddings, index } = query.space ?? (await deps.spaces.ofProject(projectId));
+      const { embeddings, index, reranker } = query.space ?? (await deps.spaces.ofProject(projectId));
       const { text, documentIds } = query;
       const [[vector], words] = await Promise.all([
         embeddings.embed([text], { purpose: 'query', ...(signal ? { signal } : {}) }),
@@ -52,11 +53,16 @@ export function createRetriever(deps: {
         ]);
         const exhausted = Math.max(legs.bm25.size, legs.dense.size) < size;
         if (passages.length >= query.limit || exhausted || size === candidateSizes.at(-1)) {
-          const ranked = rank(passages, legs);
-          query.explained?.(
-            explain({ query: query.rewritten ? query.text : null, legs, ranked, shown: query.limit }),
-          );
-          return passagesOf(ranked.slice(0, query.limit), passages);
+          const byId = new Map(passages.map((passage) => [passage.chunkId, passage]));
+          const { ranked, reranking } = await rerank(reranker, {
+            question: text,
+            ranked: rank(passages, legs),
+            passages: byId,
+            signal,
+          });
+          const rewritten = query.rewritten ? text : null;
+          query.explained?.(explain({ query: rewritten, legs, ranked, reranking, shown: query.limit }));
+          return ranked.slice(0, query.limit).map((candidate) => passageOf(candidate, byId));
         }
       }
       return [];
@@ -71,7 +77,9 @@ function rank(passages: readonly Passage[], legs: { bm25: Leg; dense: Leg }): Fu
   return fuse(visible(legs.bm25), visible(legs.dense));
 }
 
-function passagesOf(ranked: readonly FusedCandidate[], passages: readonly Passage[]): RankedPassage[] {
-  const byId = new Map(passages.map((passage) => [passage.chunkId, passage]));
-  return ranked.map(({ id, bm25, dense, fused }) => ({ ...byId.get(id)!, scores: { bm25, dense, fused } }));
+function passageOf(
+  { id, ...scores }: RankedCandidate,
+  passages: ReadonlyMap<string, Passage>,
+): RankedPassage {
+  return { ...passages.get(id)!, scores };
 }

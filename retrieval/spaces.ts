@@ -6,6 +6,7 @@ import { embeddingModelOf } from '../domain/models.ts';
 import type { ProjectAccess } from '../domain/projects.ts';
 import type { EmbeddingProvider } from '../providers/embedding.ts';
 import type { Providers } from '../providers/registry.ts';
+import type { Reranker } from '../providers/rerank/reranker.ts';
 import { type ChunkIndex, createChunkIndex } from '../stores/elasticsearch/chunk-index.ts';
 import { asProviderError, type Client } from '../stores/elasticsearch/client.ts';
 import { chunkIndexPattern } from '../stores/elasticsearch/mapping.ts';
@@ -14,6 +15,8 @@ export interface Space {
   /** Throws ProviderError where the project's embedding provider is not set up. */
   readonly embeddings: EmbeddingProvider;
   index: ChunkIndex;
+  /** Who orders a search's best once more; undefined for a project that has chosen nobody. */
+  reranker: Reranker | undefined;
 }
 
 export type Spaces = ReturnType<typeof createSpaces>;
@@ -21,7 +24,7 @@ export type Spaces = ReturnType<typeof createSpaces>;
 export function createSpaces(deps: {
   client: Client;
   prefix: string;
-  providers: Pick<Providers, 'embeddings'>;
+  providers: Pick<Providers, 'embeddings' | 'reranker'>;
   projects: { access(projectId: string): Promise<ProjectAccess | undefined> };
 }) {
   const indices = new Map<string, { index: ChunkIndex; ready: Promise<void> | undefined }>();
@@ -48,6 +51,7 @@ export function createSpaces(deps: {
     }
     return {
       index,
+      reranker: deps.providers.reranker(settings, { projectId, keys }),
       // Only once it is asked for: what is in the index can be removed without access to the provider.
       get embeddings() {
         return deps.providers.embeddings(model, { projectId, keys });

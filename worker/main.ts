@@ -122,7 +122,13 @@ logger.info({ queues: config.WORKER_QUEUES }, 'worker is running');
 await Promise.all(workers.map((worker) => worker.run()));
 await Promise.all([stopSweeps(), stopMetrics?.(), tracing?.close()]);
 mailTransport.close();
-await Promise.all([connection.close(), client.connection.close(), model.close(), sql.end({ timeout: 5 })]);
+await Promise.all([
+  connection.close(),
+  client.connection.close(),
+  model.close(),
+  providers.close(),
+  sql.end({ timeout: 5 }),
+]);
 logger.info('worker has stopped');
 
 /** Temporal may come up after the worker, or be away for a while: the worker waits for it. */

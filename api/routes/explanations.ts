@@ -27,14 +27,21 @@ export function explanationRoutes(app: App, deps: AppDependencies): void {
       config: { scope: 'conversations', role: 'viewer', errors: ['TURN_NOT_FOUND', 'EXPLANATION_NOT_FOUND'] },
       schema: {
         tags,
-        summary: 'How the passages of a turn were found: both ranks, the fused score, and what was dropped',
+        summary:
+          'How the passages of a turn were found: both ranks, the fused score, the reranker’s, and what was dropped',
         params,
         response: {
           200: z.object({
             question: z.string(),
             query: z.string().nullable().describe('What was searched for, where it is not the question.'),
             found: z.object({ bm25: z.number(), dense: z.number() }),
-            candidates: z.array(chunk.extend({ fused: z.number(), shown: z.boolean() })),
+            reranking: z
+              .object({ provider: z.string(), model: z.string(), failure: z.string().nullable() })
+              .nullable()
+              .describe('Who ordered the best once more, or why the search went on without it.'),
+            candidates: z.array(
+              chunk.extend({ fused: z.number(), rerank: z.number().nullable(), shown: z.boolean() }),
+            ),
             dropped: z.object({ count: z.number(), chunks: z.array(chunk) }),
           }),
         },
@@ -58,9 +65,11 @@ export function explanationRoutes(app: App, deps: AppDependencies): void {
         question: turn.question,
         query: found.query,
         found: found.found,
+        reranking: found.reranking,
         candidates: candidates.map((candidate, position) => ({
           ...labelled(candidate),
           fused: candidate.fused,
+          rerank: candidate.rerank,
           shown: position < found.shown,
         })),
         dropped: { count: dropped.count, chunks: dropped.chunks.map(labelled) },

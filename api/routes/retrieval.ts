@@ -33,7 +33,7 @@ const schema = {
           heading: z.string(),
           page: z.int().nullable(),
           text: z.string(),
-          scores: z.object({ bm25: score, dense: score, fused: z.number() }),
+          scores: z.object({ bm25: score, dense: score, fused: z.number(), rerank: score }),
         }),
       ),
     }),

