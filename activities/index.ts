@@ -7,6 +7,7 @@ import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from '../temporal/dispatcher.ts';
 import type { RecordedTurn } from '../telemetry/metrics.ts';
 import type { CrawlSchedules } from '../temporal/crawl-schedules.ts';
+import { createSummaryActivities } from './chat/summary.ts';
 import { createChatActivities } from './chat/turn.ts';
 import { createCrmActivities } from './crm/contacts.ts';
 import { readableFailures } from './failures.ts';
@@ -49,6 +50,7 @@ export type Activities = ReturnType<typeof createActivities>;
 export function createActivities(deps: ActivityDependencies) {
   return readableFailures({
     ...createChatActivities(deps),
+    ...createSummaryActivities(deps),
     ...createIngestionActivities({ ...deps, parser: createParser() }),
     ...createVersionActivities(deps),
     ...createDeletionActivities(deps),

@@ -17,6 +17,8 @@ export const turn = {
   /** Tokens are written as frames in batches of this length; the first goes at once. */
   frameBatch: 40,
   retry: { initialInterval: 250, backoffCoefficient: 2, maximumInterval: 3_000 },
+  /** One try of summarising a conversation's earlier turns, after the answer. */
+  summary: 60_000,
 } as const;
 
 /** A call to a model over the network. */

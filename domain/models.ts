@@ -29,6 +29,19 @@ export const defaultModels: Readonly<Record<ModelProvider, string>> = {
   gemini: 'gemini-2.5-flash',
 };
 
+/**
+ * Tokens that the providers' usual models read and write together, where a project says nothing else. Ollama gives every
+ * model this many unless OLLAMA_CONTEXT_LENGTH says otherwise, and drops the beginning of what is longer.
+ */
+const contextWindows: Readonly<Record<string, number>> = {
+  openai: 128_000,
+  groq: 131_072,
+  gemini: 1_000_000,
+  ollama: 4_096,
+};
+export const windowOf = (provider: string, given: number | null): number =>
+  given ?? contextWindows[provider] ?? 8_192;
+
 /** Used where a project names no reranking model. */
 export const defaultRerankModels: Readonly<Record<Exclude<RerankerName, 'none'>, string>> = {
   cohere: 'rerank-v3.5',
@@ -102,6 +115,8 @@ export const modelSettings = {
     .array(z.object({ provider: z.enum(modelProviders), model: z.string().trim().max(200).default('') }))
     .max(4)
     .default([]),
+  /** Tokens that the model reads and writes together; null: the provider's usual. */
+  contextWindow: z.number().int().min(2_048).max(10_000_000).nullable().default(null),
   /** Who orders a search's best once more, and by which model; empty: the provider's default. */
   reranker: z.enum(rerankers).default('none'),
   rerankModel: z.string().trim().max(200).default(''),

@@ -25,7 +25,7 @@ export interface RetrievalExplanation {
   /** Null for a project without a reranker. */
   reranking: Reranking | null;
   /**
-   * The best candidates, best first, with the fused score and the reranker's, 0 to 1 (null where it was not asked); the model
+   * The best candidates, best first, with the fused score, 0 to 1, and the reranker's (null where it was not asked); the model
    * was shown the first `shown` of them.
    */
   candidates: (ExplainedChunk & { fused: number; rerank: number | null })[];
@@ -45,7 +45,7 @@ export interface StoredExplanation {
   shown: number;
   /** Absent where nothing was reranked, as the last number of each candidate is. */
   reranking?: Reranking;
-  candidates: [...Row, fused: number, rerank?: number][];
+  candidates: (readonly [...Row, fused: number, rerank?: number])[];
   dropped: [count: number, chunks: Row[]];
 }
 
@@ -65,11 +65,10 @@ export function packExplanation(explanation: RetrievalExplanation): StoredExplan
     found: [found.bm25, found.dense],
     shown,
     ...(reranking ? { reranking } : {}),
-    candidates: candidates.map((candidate) => [
-      ...row(candidate),
-      short(candidate.fused),
-      ...(candidate.rerank === null ? [] : ([short(candidate.rerank)] as const)),
-    ]),
+    candidates: candidates.map((candidate) => {
+      const fused = [...row(candidate), short(candidate.fused)] as const;
+      return candidate.rerank === null ? fused : ([...fused, short(candidate.rerank)] as const);
+    }),
     dropped: [dropped.count, dropped.chunks.map(row)],
   };
 }

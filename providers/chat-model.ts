@@ -1,5 +1,6 @@
 // A language model as its vendor offers it: messages in, text out. What makes an answer of it is in grounded.ts.
-import type { ToolCall, ToolDefinition, Usage } from './generation.ts';
+import type { Usage } from '../domain/usage.ts';
+import type { ToolCall, ToolDefinition } from './generation.ts';
 
 export type ChatMessage =
   | { role: 'system' | 'user' | 'assistant'; text: string }

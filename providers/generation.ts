@@ -2,6 +2,7 @@
 // others are language models behind providers/grounded.ts.
 import type { PageHint } from '../domain/chat.ts';
 import type { PromptSettings } from '../domain/prompt.ts';
+import type { Usage } from '../domain/usage.ts';
 
 /** A retrieved chunk as the model sees it. Offsets count UTF-16 units in the document's source text. */
 export interface Passage {
@@ -49,6 +50,8 @@ export interface GenerationRequest {
   searched?: string | undefined;
   /** Best first. */
   passages: readonly Passage[];
+  /** What was said before `history`. */
+  summary?: string | undefined;
   /** Oldest first. */
   history?: readonly Exchange[];
   page?: PageHint | undefined;
@@ -65,11 +68,8 @@ export interface GenerationSettings extends PromptSettings {
   maxOutputTokens: number;
   /** 0 to 1: an answer of which the provider is less sure is declined; null: the provider's own measure. */
   confidenceThreshold: number | null;
-}
-
-export interface Usage {
-  promptTokens: number;
-  completionTokens: number;
+  /** Tokens that the model reads and writes together; null: the provider's usual. */
+  contextWindow: number | null;
 }
 
 /** A quote that the answer rests on: a verbatim part of the passage's text. */
@@ -107,11 +107,32 @@ export interface GenerationProvider {
    * The question as it would be asked without the turns before it, for the search. Absent where the provider has no
    * language model: the rules of domain/follow-up.ts stand in. Throws ProviderError.
    */
-  rewrite?(request: RewriteRequest): Promise<string>;
+  rewrite?(request: RewriteRequest): Promise<Written>;
+  /**
+   * What a stretch of a conversation came to, in few words. Absent where the provider has no language model: the rules of
+   * domain/summaries.ts stand in. Throws ProviderError.
+   */
+  summarise?(request: SummaryRequest): Promise<Written>;
+}
+
+/** A text that a model wrote for us, and not for a visitor. Empty where it wrote nothing of use. */
+export interface Written {
+  text: string;
+  usage: Usage;
+}
+
+export interface SummaryRequest {
+  /** The summary of what came before the turns. */
+  before: string | null;
+  /** Oldest first. */
+  turns: readonly Exchange[];
+  model: string;
+  signal: AbortSignal;
 }
 
 export interface RewriteRequest {
   question: string;
+  summary?: string | undefined;
   history: readonly Exchange[];
   page?: PageHint | undefined;
   model: string;

@@ -3,11 +3,12 @@
 import { randomBytes } from 'node:crypto';
 import { claimsOf, type Evidence, evidenceOf, numbersAgree, supportFor } from '../domain/grounding.ts';
 import { createLeakCheck, createOutputFilter } from '../domain/output.ts';
-import { noAnswer, promptFor } from '../domain/prompt.ts';
+import { windowOf } from '../domain/models.ts';
+import { budgetOf, noAnswer, promptFor } from '../domain/prompt.ts';
 import type { ChatModel } from './chat-model.ts';
 import type { Citation, GenerationEvent, GenerationProvider, GenerationRequest } from './generation.ts';
 import { createOpening, smallTalkOf } from './opening.ts';
-import { rewriteWith } from './rewriting.ts';
+import { rewriteWith, summariseWith } from './rewriting.ts';
 import { type Checked, checkable, linkRule } from './sources.ts';
 
 /** Of an answer at least this share must be supported, where the project says nothing else. */
@@ -30,7 +31,16 @@ export function createGroundedProvider(
 ): GenerationProvider {
   async function* generate(request: GenerationRequest): AsyncGenerator<GenerationEvent> {
     const { signal, settings, question } = request;
-    const checked = checkable(request.passages);
+    const said = {
+      settings,
+      question,
+      nonce: randomBytes(4).toString('hex'),
+      page: request.page,
+      summary: request.summary,
+      tools: (request.tools?.length ?? 0) > 0,
+    };
+    const budget = budgetOf(windowOf(model.name, settings.contextWindow), settings.maxOutputTokens, said);
+    const checked = checkable(request.passages, budget.sources);
     const citations: Citation[] = [];
 
     /** The quote that carries the claim, or undefined. */
@@ -69,14 +79,10 @@ export function createGroundedProvider(
       },
     });
 
-    const nonce = randomBytes(4).toString('hex');
     const messages = promptFor({
-      settings,
-      question,
-      nonce,
-      page: request.page,
+      ...said,
+      budget,
       history: request.history ?? [],
-      tools: (request.tools?.length ?? 0) > 0,
       sources: checked.map(({ passage, shown }) => ({
         title: passage.title,
         heading: passage.headingPath.join(' › '),
@@ -88,7 +94,7 @@ export function createGroundedProvider(
       model: settings.model || model.defaultModel,
       messages: [...messages, ...results.map((one) => ({ role: 'tool' as const, ...one }))],
       temperature: settings.temperature,
-      maxOutputTokens: settings.maxOutputTokens,
+      maxOutputTokens: budget.output,
       tools: request.tools ?? [],
       signal,
     });
@@ -186,5 +192,6 @@ export function createGroundedProvider(
     defaultModel: model.defaultModel,
     generate,
     rewrite: (request) => rewriteWith(model, request),
+    summarise: (request) => summariseWith(model, request),
   };
 }

@@ -11,8 +11,8 @@ export interface Checked {
   shown: string;
 }
 
-/** The passages that fit the prompt, best first. */
-export function checkable(passages: readonly Passage[]): Checked[] {
+/** The passages that fit so many tokens of a prompt, best first. */
+export function checkable(passages: readonly Passage[], tokens: number): Checked[] {
   const all = passages.map((passage) => {
     const evidence = evidenceOf(passage);
     return { passage, evidence, shown: withoutInstructions(passage.text) };
@@ -25,6 +25,7 @@ export function checkable(passages: readonly Passage[]): Checked[] {
         heading: passage.headingPath.join(' › '),
         text: shown,
       })),
+      tokens,
     ),
   );
 }

@@ -6,7 +6,7 @@ import type { Reranker } from '../providers/rerank/reranker.ts';
 import type { FusedCandidate } from '../stores/elasticsearch/fusion.ts';
 
 export interface RankedCandidate extends FusedCandidate {
-  /** How well it answers the question, 0 to 1, as the reranker says; null where it was not asked. */
+  /** How well it answers the question, as the reranker says: mostly 0 to 1; null where it was not asked. */
   rerank: number | null;
 }
 
@@ -58,5 +58,6 @@ export async function rerank(
 
 /** A passage with what stands above it: "It costs 19 euros." is about what its headings say. */
 function textOf({ title, headingPath, text }: Passage): string {
-  return [...new Set([title, ...headingPath])].filter(Boolean).join(' › ') + `\n${text}`;
+  const above = [...new Set([title, ...headingPath])].filter(Boolean).join(' › ');
+  return `${above}\n${text}`;
 }

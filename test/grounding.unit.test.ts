@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { isFollowUp, standalone } from '../domain/follow-up.ts';
 import { claimsOf, evidenceOf, supportFor } from '../domain/grounding.ts';
 import { createLeakCheck, createOutputFilter } from '../domain/output.ts';
-import { promptFor, sourcesThatFit, tokensOf } from '../domain/prompt.ts';
+import { budgetOf, promptFor, sourcesThatFit, tokensOf } from '../domain/prompt.ts';
 import { projectSettings } from '../domain/projects.ts';
 
 const shipping = evidenceOf({
@@ -110,6 +110,8 @@ describe('the prompt', () => {
     settings,
     question: 'Was kostet der Versand?',
     history: [],
+    summary: undefined,
+    budget: { history: 1_200, sources: 3_500, output: 500 },
     page: undefined,
     tools: false,
     nonce: 'n0nce',
@@ -137,10 +139,32 @@ describe('the prompt', () => {
       text: 'x'.repeat(4_000),
     }));
     const messages = promptFor({ ...base, history, sources });
-    expect(sourcesThatFit(sources)).toBe(3);
+    expect(sourcesThatFit(sources, base.budget.sources)).toBe(3);
     expect(messages.at(-2)!.role).toBe('assistant');
     expect(messages.at(-3)!.text).toBe('Question 19');
     expect(messages.reduce((sum, { text }) => sum + tokensOf(text), 0)).toBeLessThan(6_000);
+  });
+
+  test.each([
+    [128_000, 500, { history: 1_200, sources: 3_500, output: 500 }],
+    [8_192, 500, { history: 1_200, sources: 3_500, output: 500 }],
+    // A small window: everything shrinks, and still fits.
+    [4_096, 500, { history: expect.any(Number), sources: expect.any(Number), output: 500 }],
+    [4_096, 32_000, { history: expect.any(Number), sources: expect.any(Number), output: 2_048 }],
+  ])('shares a window of %i tokens', (window, maxOutputTokens, expected) => {
+    const budget = budgetOf(window, maxOutputTokens, base);
+    expect(budget).toEqual(expected);
+    const history = Array.from({ length: 20 }, () => ({ question: 'Why?', reply: 'word '.repeat(200) }));
+    const sources = Array.from({ length: 20 }, () => ({ title: 'T', heading: '', text: 'x'.repeat(1_000) }));
+    const messages = promptFor({ ...base, budget, history, sources });
+    const prompt = messages.reduce((sum, { text }) => sum + tokensOf(text), 0);
+    expect(prompt + budget.output).toBeLessThan(window);
+    expect(messages.at(-1)!.text).toContain('<source-n0nce number="1">');
+  });
+
+  test('says what was said before as data', () => {
+    const user = promptFor({ ...base, sources: [], summary: 'The visitor is Ada. </earlier-1>' }).at(-1)!;
+    expect(user.text).toContain('<earlier-n0nce>\nThe visitor is Ada. </earlier-1>\n</earlier-n0nce>');
   });
 
   test('names the page that the visitor is on as data', () => {

@@ -31,8 +31,11 @@ const { signal } = new AbortController();
 test.each(rerankApis)('%s scores each text, in the order of the texts', async (name) => {
   const scores = await reranker(name).rerank(question, texts, signal);
   expect(scores).toEqual([0, 0.4, 0.2]);
-  const [{ body }] = server.requests as [{ body: Record<string, unknown> }];
-  expect(body).toMatchObject({ query: question, documents: texts, model: expect.stringContaining('rerank') });
+  expect(server.requests[0]!.body).toMatchObject({
+    query: question,
+    documents: texts,
+    model: expect.stringContaining('rerank'),
+  });
 });
 
 describe('what goes wrong is told', () => {

@@ -43,12 +43,22 @@ const { generateAnswer } = proxyActivities<Activities>({
   retry: turn.retry,
 });
 
+const { summariseEarlier } = proxyActivities<Activities>({
+  summary: 'summarise what was said before',
+  startToCloseTimeout: turn.summary,
+  heartbeatTimeout: turn.generationHeartbeat,
+  // Then the conversation's next turn tries again.
+  retry: { ...turn.retry, maximumAttempts: 3 },
+});
+
 /** Answers one question: retrieve, generate, record. It ends with exactly one recorded outcome. */
 export async function chatTurn(input: ChatTurnInput): Promise<{ status: TurnStatus }> {
   const deadline = new Deadline();
   const progress: Progress = { step: 'searching the documents', trouble: undefined };
   try {
-    return await deadline.run(() => answer(input, progress));
+    const { status, summarise } = await deadline.run(() => answer(input, progress));
+    if (summarise) await summariseBefore(input, status);
+    return { status };
   } catch (error) {
     const end = deadline.passed
       ? deadlinePassed(progress)
@@ -71,7 +81,10 @@ interface Progress {
   trouble: string | undefined;
 }
 
-async function answer(input: ChatTurnInput, progress: Progress): Promise<{ status: TurnStatus }> {
+async function answer(
+  input: ChatTurnInput,
+  progress: Progress,
+): Promise<{ status: TurnStatus; summarise?: true }> {
   const begin = (step: string) => {
     Object.assign(progress, { step, trouble: undefined });
     setCurrentDetails(`Now ${step}`);
@@ -99,6 +112,18 @@ async function retrieve(input: ChatTurnInput, progress: Progress): Promise<Ranke
     progress.trouble = rootCause(error);
     setCurrentDetails(`Search is not answering, trying again: ${progress.trouble}`);
     return await retrievePassages(input);
+  }
+}
+
+/** For the turns that follow. This one is recorded: whatever happens here, and a stop, changes nothing of it. */
+async function summariseBefore(input: ChatTurnInput, status: TurnStatus): Promise<void> {
+  setCurrentDetails(`Recorded: ${status}. Now summarising what was said before`);
+  try {
+    await summariseEarlier(input);
+    setCurrentDetails(`Recorded: ${status}`);
+  } catch (error) {
+    const reason = rootCause(error) ?? 'unknown reason';
+    setCurrentDetails(`Recorded: ${status}. Without a summary of what was said before: ${reason}`);
   }
 }
 

@@ -98,7 +98,17 @@ async function attemptBy(
   const { question, history } = turn;
   const page = turn.page ?? undefined;
   const searched = turn.searchQuery ?? undefined;
-  const request = { question, searched, passages, history, page, settings: { ...settings, model }, signal };
+  const summary = turn.summary ?? undefined;
+  const request = {
+    question,
+    searched,
+    passages,
+    summary,
+    history,
+    page,
+    settings: { ...settings, model },
+    signal,
+  };
   let text = '';
   let finish: Extract<GenerationEvent, { type: 'finish' }> | undefined;
   try {

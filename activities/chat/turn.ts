@@ -12,6 +12,7 @@ import { withHeartbeat } from '../heartbeat.ts';
 import type { ActivityDependencies } from '../index.ts';
 import { answerByChain, failureOfTurn } from './attempt.ts';
 import { searchQueryOf } from './search-query.ts';
+import { needsSummary } from './summary.ts';
 
 /** How a turn ends: with an attempt's draft, stopped, or with the reason why there is no answer. */
 export type TurnEnd = { attempt: number } | 'cancelled' | { code: string; message: string };
@@ -90,9 +91,10 @@ export function createChatActivities({
 
     /**
      * Records the turn's one outcome; a turn that has one keeps it. Returns what is recorded. Then the conversation's
-     * next turn is started, and whoever watches this one is told.
+     * next turn is started, and whoever watches this one is told. `summarise`: the conversation has become so long that
+     * its earlier turns are to be summarised.
      */
-    async recordTurn(input: ChatTurnInput, end: TurnEnd): Promise<{ status: TurnStatus }> {
+    async recordTurn(input: ChatTurnInput, end: TurnEnd): Promise<{ status: TurnStatus; summarise?: true }> {
       const { projectId, conversationId, turnId } = input;
       const { status, next, recorded } =
         end === 'cancelled'
@@ -109,7 +111,9 @@ export function createChatActivities({
         logger.info({ projectId, conversationId, turnId, workflowId, ...recorded }, 'turn recorded');
         onTurn(recorded);
       }
-      return { status };
+      const spoken = recorded && (status === 'answered' || status === 'declined');
+      const summarise = spoken && (await needsSummary({ stores }, input).catch(() => false));
+      return { status, ...(summarise ? { summarise } : {}) };
     },
   };
 

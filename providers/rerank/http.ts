@@ -103,5 +103,5 @@ function inOrder(name: string, results: z.infer<typeof scored>, count: number): 
     Array.from({ length: count }, (_, at) => at).some((at) => !scores.has(at))
   )
     throw brokenProtocol(name, `sent ${results.length} scores for ${count} texts.`);
-  return Array.from({ length: count }, (_, at) => Math.min(1, Math.max(0, scores.get(at)!)));
+  return Array.from({ length: count }, (_, at) => scores.get(at)!);
 }

@@ -7,7 +7,8 @@ export interface Reranker {
   /** 0 to 1: how much its scores count in the order; the rest is the fused score. */
   readonly weight: number;
   /**
-   * How well each text answers the question, 0 to 1, in the order of the texts. Throws ProviderError; rejects with the
+   * How well each text answers the question, in the order of the texts: the higher the better, 0 to 1 where `weight` is
+   * below 1 and where an API keeps to that. Throws ProviderError; rejects with the
    * signal's reason when it is aborted.
    */
   rerank(question: string, texts: readonly string[], signal: AbortSignal): Promise<number[]>;

@@ -36,6 +36,7 @@ import { createProviderKeyStore } from './provider-keys.ts';
 import { createSourcePageStore } from './source-pages.ts';
 import { createSourceRunStore } from './source-runs.ts';
 import { createSourceStore } from './sources.ts';
+import { createSummaryStore } from './summaries.ts';
 import { createToolStore } from './tools.ts';
 import { createTurnStore } from './turns.ts';
 import { createVisitorDataStore } from './visitor-data.ts';
@@ -74,6 +75,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     blobs: createBlobStore(sql),
     conversations: createConversationStore(sql),
     turns: createTurnStore(sql),
+    summaries: createSummaryStore(sql),
     feedback: createFeedbackStore(sql),
     explanations: createExplanationStore(sql),
     questions: createQuestionStore(sql),

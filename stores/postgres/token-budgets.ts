@@ -13,7 +13,7 @@ export interface TokenState {
 }
 
 /**
- * Reserves tokens for a turn, in the transaction that accepts it: used and reserved tokens together never pass a limit,
+ * Reserves tokens for a turn, in the transaction that accepts it, or for the summary that it has made due: used and reserved tokens together never pass a limit,
  * over any number of processes. Throws TOKEN_LIMIT_EXCEEDED.
  */
 export async function reserveTokens(
@@ -25,7 +25,8 @@ export async function reserveTokens(
   checkBudget(turn.limits, state, turn.tokens);
   await tx`
     insert into token_reservations (turn_id, project_id, tokens)
-    values (${turn.turnId}, ${projectId}, ${turn.tokens})`;
+    values (${turn.turnId}, ${projectId}, ${turn.tokens})
+    on conflict (turn_id) do update set attempts = token_reservations.attempts + 1`;
 }
 
 /**
@@ -52,7 +53,7 @@ export async function reserveRetry(tx: Query, projectId: string, turnId: string)
 }
 
 /**
- * Counts what a turn's attempts have used and gives its reservation back. To be run with the statement that ends the
+ * Counts what a turn's attempts and making its question whole have used, and gives its reservation back. To be run with the statement that ends the
  * turn, as the common table `ended`: it does nothing when that found nothing to end.
  */
 export const settleTokens = (tx: Query, projectId: string, turnId: string) => tx`
@@ -61,9 +62,11 @@ export const settleTokens = (tx: Query, projectId: string, turnId: string) => tx
     where project_id = ${projectId} and turn_id = ${turnId} and exists (select from ended)
     returning tokens, attempts),
   spent as (
-    select coalesce(sum(prompt_tokens), 0) as prompt, coalesce(sum(completion_tokens), 0) as completion,
-      count(*) filter (where prompt_tokens is null) as lost
-    from turn_attempts where project_id = ${projectId} and turn_id = ${turnId})
+    select coalesce(sum(a.prompt_tokens), 0) + t.rewrite_prompt_tokens as prompt,
+      coalesce(sum(a.completion_tokens), 0) + t.rewrite_completion_tokens as completion,
+      count(a.attempt) filter (where a.prompt_tokens is null) as lost
+    from turns t left join turn_attempts a on a.turn_id = t.id
+    where t.project_id = ${projectId} and t.id = ${turnId} group by t.id)
   insert into token_usage as u (project_id, month, prompt_tokens, completion_tokens, lost_tokens)
   select ${projectId}, date_trunc('month', now() at time zone 'UTC')::date, prompt, completion,
     coalesce((select tokens * least(attempts, lost) from released), 0)
@@ -71,6 +74,22 @@ export const settleTokens = (tx: Query, projectId: string, turnId: string) => tx
   on conflict (project_id, month) do update set prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
     completion_tokens = u.completion_tokens + excluded.completion_tokens,
     lost_tokens = u.lost_tokens + excluded.lost_tokens`;
+
+/** Counts what was used beside answers. */
+export async function addTokens(
+  tx: Query,
+  projectId: string,
+  { prompt, completion, lost }: { prompt: number; completion: number; lost: number },
+): Promise<void> {
+  if (prompt + completion + lost === 0) return;
+  await tx`
+    insert into token_usage as u (project_id, month, prompt_tokens, completion_tokens, lost_tokens)
+    select id, date_trunc('month', now() at time zone 'UTC')::date, ${prompt}, ${completion}, ${lost}
+    from projects where id = ${projectId}
+    on conflict (project_id, month) do update set prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
+      completion_tokens = u.completion_tokens + excluded.completion_tokens,
+      lost_tokens = u.lost_tokens + excluded.lost_tokens`;
+}
 
 /** What a project has used and reserved, in one snapshot. */
 export async function tokenState(query: Query, projectId: string): Promise<TokenState> {

@@ -1,5 +1,7 @@
 import type { Frame, PageHint, Turn, TurnStatus } from '../../domain/chat.ts';
 import { type ProjectAccess, projectSettings } from '../../domain/projects.ts';
+import { turnsInFull } from '../../domain/summaries.ts';
+import type { Usage } from '../../domain/usage.ts';
 import type { Sql } from './client.ts';
 import { sealedKeys } from './projects.ts';
 import { turnAcceptance } from './turn-acceptance.ts';
@@ -15,13 +17,14 @@ export interface TurnToAnswer {
   page: PageHint | null;
   /** What an earlier try of the search has made of the question. */
   searchQuery: string | null;
+  /** What was said before `history`; null where that is all. */
+  summary: string | null;
   /** Earlier turns of the conversation that were answered or declined, oldest first. */
   history: { question: string; reply: string }[];
   access: ProjectAccess;
 }
 
-/** As many earlier turns, and as much of each, as a prompt could hold. */
-const earlierTurns = 8;
+/** As much of each earlier turn as a prompt could hold. */
 const earlierLength = 4_000;
 
 export function createTurnStore(sql: Sql) {
@@ -70,24 +73,31 @@ export function createTurnStore(sql: Sql) {
       const [row] = await sql<(Omit<TurnToAnswer, 'access'> & ProjectAccess)[]>`
         select t.status, t.question, nullif(t.page - 'visitor', '{}') as page,
           coalesce(t.search_query, (select o.search_query from turns o where o.id = t.repeats)) as search_query,
-          p.id as project_id, p.settings,
+          p.id as project_id, p.settings, s.summary,
           ${sealedKeys(sql)} as keys,
           coalesce((select json_agg(json_build_object('question', h.question, 'reply', h.reply) order by h.position)
             from (select e.position, left(e.question, ${earlierLength}) as question,
                 left(e.reply, ${earlierLength}) as reply
               from turns e where e.conversation_id = t.conversation_id and e.position < t.position
-                and e.status in ('answered', 'declined')
-              order by e.position desc limit ${earlierTurns}) h), '[]') as history
+                and e.position > coalesce(s.through, 0) and e.status in ('answered', 'declined')
+              order by e.position desc limit ${turnsInFull}) h), '[]') as history
         from turns t join projects p on p.id = t.project_id
+        left join lateral (select summary, through from conversation_summaries
+          where conversation_id = t.conversation_id and through < t.position
+          order by through desc limit 1) s on true
         where t.project_id = ${projectId} and t.id = ${turnId}`;
       if (!row) throw new Error(`turn ${turnId} does not exist`);
       const { settings, keys, ...turn } = row;
       return { ...turn, access: { projectId, settings: projectSettings.parse(settings), keys } };
     },
 
-    /** Notes what was searched for, where that is not the question as it was asked. */
-    async searchedFor(projectId: string, turnId: string, query: string): Promise<void> {
-      await sql`update turns set search_query = ${query} where project_id = ${projectId} and id = ${turnId}`;
+    /** Notes what was searched for (null: the question as it was asked), and adds what a model took to say so. */
+    async searchedFor(projectId: string, turnId: string, query: string | null, usage: Usage): Promise<void> {
+      await sql`
+        update turns set search_query = ${query},
+          rewrite_prompt_tokens = rewrite_prompt_tokens + ${usage.promptTokens},
+          rewrite_completion_tokens = rewrite_completion_tokens + ${usage.completionTokens}
+        where project_id = ${projectId} and id = ${turnId}`;
     },
   };
 }

@@ -83,15 +83,20 @@ export function createUsageStore(sql: Sql) {
     async daily(projectId: string, days: number): Promise<Day[]> {
       return await sql<Day[]>`
         select to_char(d.day, 'YYYY-MM-DD') as date, coalesce(c.conversations, 0)::int as conversations,
-          coalesce(t.messages, 0)::int as messages, coalesce(t.tokens, 0)::float8 as tokens
+          coalesce(t.messages, 0)::int as messages,
+          (coalesce(t.tokens, 0) + coalesce(s.tokens, 0))::float8 as tokens
         from generate_series(${since(days)} at time zone 'UTC', now() at time zone 'UTC', interval '1 day') as d (day)
         left join (select date_trunc('day', created_at at time zone 'UTC') as day, count(*) as conversations
           from conversations where project_id = ${projectId} and created_at >= ${since(days)} group by 1) c
           on c.day = d.day
         left join (select date_trunc('day', created_at at time zone 'UTC') as day, count(*) + count(reply) as messages,
-            sum(prompt_tokens + completion_tokens) as tokens
+            sum(prompt_tokens + completion_tokens + rewrite_prompt_tokens + rewrite_completion_tokens) as tokens
           from turns where project_id = ${projectId} and created_at >= ${since(days)} group by 1) t
           on t.day = d.day
+        left join (select date_trunc('day', created_at at time zone 'UTC') as day,
+            sum(prompt_tokens + completion_tokens) as tokens
+          from conversation_summaries where project_id = ${projectId} and created_at >= ${since(days)} group by 1) s
+          on s.day = d.day
         order by d.day`;
     },
 
