@@ -11,8 +11,8 @@ export interface RankedCandidate extends FusedCandidate {
 }
 
 /**
- * Orders the best candidates once more, by the reranker's scores and the fused ones; the others stay behind them. A reranker
- * that fails or is too slow changes nothing, and what was wrong is told.
+ * Orders the best candidates once more, by the reranker's scores; the others stay behind them. A reranker that fails or is
+ * too slow changes nothing, and what was wrong is told.
  */
 export async function rerank(
   reranker: Reranker | undefined,
@@ -27,7 +27,7 @@ export async function rerank(
   const { question, ranked, passages, signal } = search;
   const unchanged = ranked.map((candidate) => ({ ...candidate, rerank: null }));
   if (!reranker) return { ranked: unchanged, reranking: null };
-  const { name: provider, model, weight } = reranker;
+  const { name: provider, model } = reranker;
   const best = ranked.slice(0, reranker.candidates);
   const limit = AbortSignal.timeout(timing.rerank);
   try {
@@ -36,10 +36,9 @@ export async function rerank(
       texts.length > 0
         ? await reranker.rerank(question, texts, signal ? AbortSignal.any([signal, limit]) : limit)
         : [];
-    const order = (candidate: RankedCandidate) => weight * candidate.rerank! + (1 - weight) * candidate.fused;
     const reordered = best
       .map((candidate, at) => ({ ...candidate, rerank: scores[at]! }))
-      .sort((a, b) => order(b) - order(a));
+      .sort((a, b) => b.rerank - a.rerank);
     return {
       ranked: [...reordered, ...unchanged.slice(best.length)],
       reranking: { provider, model, failure: null },

@@ -76,8 +76,8 @@ export function createCrossEncoder({ modelDir }: { modelDir: string }): CrossEnc
   return {
     name: 'local',
     model: defaultRerankModels.local,
+    // More made no difference, and takes longer (docs/decisions/0066-rerankers.md).
     candidates: 12,
-    weight: 0.3,
     async rerank(question, texts, signal) {
       const stopped = Promise.withResolvers<never>();
       const stop = () => stopped.reject(signal.reason);

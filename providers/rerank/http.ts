@@ -61,7 +61,6 @@ export function createHttpReranker(options: HttpRerankerOptions): Reranker {
     name,
     model,
     candidates,
-    weight: 1,
     async rerank(question, documents, signal) {
       signal.throwIfAborted();
       const pause = pausedUntil - Date.now();

@@ -4,11 +4,8 @@ export interface Reranker {
   readonly model: string;
   /** How many of a search's best it is given: each costs time or money. */
   readonly candidates: number;
-  /** 0 to 1: how much its scores count in the order; the rest is the fused score. */
-  readonly weight: number;
   /**
-   * How well each text answers the question, in the order of the texts: the higher the better, 0 to 1 where `weight` is
-   * below 1 and where an API keeps to that. Throws ProviderError; rejects with the
+   * How well each text answers the question, in the order of the texts: the higher the better, mostly 0 to 1. Throws ProviderError; rejects with the
    * signal's reason when it is aborted.
    */
   rerank(question: string, texts: readonly string[], signal: AbortSignal): Promise<number[]>;
