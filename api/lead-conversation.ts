@@ -104,4 +104,5 @@ const chatReplyOf = (turn: Turn) => ({
   usage: usageOf(turn),
   sources: turn.sources,
   ...(turn.status === 'declined' ? { closest: turn.closest } : {}),
+  ...(turn.offer ? { offer: turn.offer } : {}),
 });

@@ -15,6 +15,12 @@ export const source = z.object({
   score: z.number().describe('0 to 1.'),
 });
 
+export const personOffer = z
+  .discriminatedUnion('type', [
+    z.object({ type: z.literal('lead') }),
+    z.object({ type: z.literal('email'), email: z.string() }),
+  ])
+  .describe('How the visitor can reach a person, where the project offers it and there is no answer.');
 export const closestDocument = z.object({ documentId: z.string(), title: z.string() });
 
 const turnStatuses = ['queued', 'running', 'answered', 'declined', 'cancelled', 'failed'] as const;

@@ -12,7 +12,7 @@ import type { Idempotency } from '../stores/postgres/idempotency.ts';
 import type { AcceptedTurn, NewTurn } from '../stores/postgres/turn-acceptance.ts';
 import type { AppDependencies } from './app.ts';
 import { hashOf, takeOrRefuse } from './plugins/rate-limits.ts';
-import { closestDocument, source, turnStatus } from './schemas.ts';
+import { closestDocument, personOffer, source, turnStatus } from './schemas.ts';
 import { followTurn } from './turn-frames.ts';
 
 export const messageText = z.string().trim().min(1, 'must not be empty').max(maxMessageLength);
@@ -145,6 +145,7 @@ export const turnSchema = z.object({
   reply: z.string().nullable(),
   sources: z.array(source),
   closest: z.array(closestDocument),
+  offer: personOffer.optional(),
   confidence: z.number().nullable(),
   usage: z.object({ promptTokens: z.number(), completionTokens: z.number(), totalTokens: z.number() }),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
@@ -163,6 +164,7 @@ export function turnView(turn: Turn): z.infer<typeof turnSchema> {
     reply: turn.reply,
     sources: turn.sources,
     closest: turn.closest,
+    ...(turn.offer ? { offer: turn.offer } : {}),
     confidence: turn.confidence,
     usage: usageOf({ promptTokens, completionTokens }),
     error: errorCode === null ? null : { code: errorCode, message: errorMessage ?? '' },

@@ -23,6 +23,9 @@ export interface ClosestDocument {
   title: string;
 }
 
+/** How somebody of the business can be reached where the documents did not answer: by leaving an address, or by mail. */
+export type PersonOffer = { type: 'lead' } | { type: 'email'; email: string };
+
 /** What a visitor thought of an answer. */
 export interface Feedback {
   rating: 'up' | 'down';
@@ -37,6 +40,8 @@ export interface Turn {
   reply: string | null;
   sources: Source[];
   closest: ClosestDocument[];
+  /** As the project offers it now; null for what was answered. */
+  offer: PersonOffer | null;
   confidence: number | null;
   promptTokens: number;
   completionTokens: number;
@@ -66,6 +71,8 @@ export type Frame =
       reply: string;
       sources: Source[];
       closest: ClosestDocument[];
+      /** Absent where there is none. */
+      offer?: PersonOffer;
     }
   | { turnId: string; attempt: number; seq: number; type: 'error'; code: string; message: string };
 
@@ -109,6 +116,7 @@ export function terminalFrame(turn: Turn): Frame {
     reply: turn.reply ?? '',
     sources: turn.sources,
     closest: turn.closest,
+    ...(turn.offer ? { offer: turn.offer } : {}),
   };
 }
 

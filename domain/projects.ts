@@ -35,6 +35,8 @@ export const projectSettings = z.object({
   unknownText: text(2_000)
     .min(1)
     .default("I don't know: I found nothing about that in our documents. Please contact our support."),
+  /** Where visitors can write to when their question is not answered; empty: nowhere. */
+  contactEmail: z.union([z.email().max(254), z.literal('')]).default(''),
   /** 0 to 1: answers of less confidence are not given. Null: each provider's own measure. */
   confidenceThreshold: z.number().min(0).max(1).nullable().default(null),
 

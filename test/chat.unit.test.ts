@@ -12,6 +12,7 @@ const turn: Turn = {
   reply: 'From ten to six.',
   sources: [],
   closest: [],
+  offer: null,
   confidence: 0.9,
   promptTokens: 1,
   completionTokens: 2,

@@ -152,6 +152,23 @@ test('unanswered questions are counted; an answer becomes a document and the que
   expect((await api.call('POST', `/unanswered/${'0'.repeat(32)}/answer`, { answer: 'x' })).status).toBe(404);
 });
 
+test('a person is offered where the documents do not answer, as the project says', async () => {
+  const unanswered = 'Who painted the Mona Lisa?';
+  const change = (settings: object) => environment.sql`
+    update projects set settings = settings || ${environment.sql.json(settings as never)} where id = ${project.id}`;
+  expect((await api.ask(unanswered)).json.offer).toBeUndefined();
+  await change({ contactEmail: 'desk@shop.example' });
+  const email = { type: 'email', email: 'desk@shop.example' };
+  const { json } = await api.ask(unanswered);
+  expect(json).toMatchObject({ sources: [], offer: email });
+  const lines = await api.stream('/v1/chat/turns', { message: unanswered });
+  expect(lines.at(-1)).toMatchObject({ status: 'declined', offer: email });
+  expect((await api.ask(question)).json.offer).toBeUndefined();
+  await change({ leads: { mode: 'unanswered' } });
+  const { turn } = (await api.call('GET', `/v1/chat/turns/${json.turnId}`)).json;
+  expect(turn.offer).toEqual({ type: 'lead' });
+});
+
 test('everything is exported as JSON and as CSV that is safe to open', async () => {
   const { turnId } = (
     await api.ask('=HYPERLINK("http://evil.example"), what does shipping to Norway cost?\nTell me')

@@ -115,6 +115,8 @@ test('a question that the articles do not answer is declined, with what came clo
   expect(await chat.answer()).toContain("I don't know");
   expect(await chat.lastTurn().locator('.sources').count()).toBe(0);
   expect(await chat.lastTurn().locator('.closest li').count()).toBeGreaterThan(0);
+  const link = chat.lastTurn().locator('.contact a');
+  expect(await link.getAttribute('href')).toBe(`mailto:${demoSettings.contactEmail}`);
   await keepPicture(page, 'widget-declined');
 });
 

@@ -10,7 +10,7 @@ import { createLeadConversation } from '../lead-conversation.ts';
 import { createLeadEntries } from '../lead-entries.ts';
 import { closed, sendEvents, sendLines } from '../turn-streams.ts';
 import { acceptTurn, followAccepted, messageText, recordedTurn, sessionName, usageOf } from '../turns.ts';
-import { closestDocument, linesOf, source } from '../schemas.ts';
+import { closestDocument, linesOf, personOffer, source } from '../schemas.ts';
 import { visitorHeaders, visitorOfCall } from '../visitor-identity.ts';
 
 const askBody = z.object({
@@ -38,6 +38,7 @@ const answer = z.object({
   usage: z.object({ promptTokens: z.int(), completionTokens: z.int(), totalTokens: z.int() }),
   sources: z.array(source).describe('Empty when the documents do not answer the question.'),
   closest: z.array(closestDocument).optional().describe('What came closest, when there is no answer.'),
+  offer: personOffer.optional(),
 });
 const position = { turnId: z.string(), attempt: z.int(), seq: z.int() };
 const frame = z.discriminatedUnion('type', [
@@ -52,6 +53,7 @@ const frame = z.discriminatedUnion('type', [
     reply: z.string(),
     sources: z.array(source),
     closest: z.array(closestDocument),
+    offer: personOffer.optional(),
   }),
   z.object({ type: z.literal('error'), ...position, code: z.string(), message: z.string() }),
 ]);
@@ -112,6 +114,7 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
         usage: usageOf(turn),
         sources: turn.sources,
         ...(turn.status === 'declined' ? { closest: turn.closest } : {}),
+        ...(turn.offer ? { offer: turn.offer } : {}),
       };
     },
   );

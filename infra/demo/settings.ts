@@ -5,6 +5,7 @@ import type { projectSettings } from '../../domain/projects.ts';
 export const demoSettings: z.input<typeof projectSettings> = {
   chatbotName: 'Orrelby',
   siteName: 'Orrelby',
+  contactEmail: 'help@orrelby.example',
   primaryColor: '#2f5d50',
   suggestedQuestions: [
     'How much is shipping?',

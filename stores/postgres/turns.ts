@@ -31,6 +31,11 @@ export function createTurnStore(sql: Sql) {
   const columns = sql`
     id, conversation_id, status, question, reply, sources, closest, confidence, prompt_tokens, completion_tokens,
     error_code, error_message, attempt, created_at, finished_at,
+    case when status = 'declined' then (
+      select case when p.settings->'leads'->>'mode' = 'unanswered' then jsonb_build_object('type', 'lead')
+        when p.settings->>'contactEmail' <> ''
+          then jsonb_build_object('type', 'email', 'email', p.settings->>'contactEmail') end
+      from projects p where p.id = turns.project_id) end as offer,
     case when rating is not null then jsonb_build_object('rating', rating, 'text', feedback) end as feedback`;
 
   return {

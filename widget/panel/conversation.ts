@@ -23,6 +23,8 @@ export interface ChatTurn {
   reply: string;
   sources: Source[];
   closest: ClosestDocument[];
+  /** Where a person can be written to, as there was no answer. */
+  contactEmail?: string;
   rating?: 'up' | 'down';
   error?: string;
 }

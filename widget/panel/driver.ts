@@ -144,8 +144,9 @@ export function createDriver(
         conversation.write(id, frame.text);
         return false;
       case 'done': {
-        const { status: state, reply, sources, closest } = frame;
-        end(id, { state, reply: reply || conversation.liveText(id), sources, closest });
+        const { status: state, reply, sources, closest, offer } = frame;
+        const contact = offer?.type === 'email' ? { contactEmail: offer.email } : {};
+        end(id, { state, reply: reply || conversation.liveText(id), sources, closest, ...contact });
         return true;
       }
       case 'error':

@@ -126,6 +126,7 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
         turn.state === 'failed' && problem(),
         turn.state === 'answered' && turn.sources.length > 0 && sourceList(turn.sources, texts),
         turn.state === 'declined' && turn.closest.length > 0 && closestList(),
+        turn.contactEmail !== undefined && contact(turn.contactEmail),
         turn.state !== 'failed' && turn.reply !== '' && actionRow(),
       ].filter((child) => child !== false),
     );
@@ -144,6 +145,15 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
       { class: 'closest' },
       h('p', { class: 'label' }, texts.closest),
       h('ul', {}, ...titles.map((title) => h('li', { dir: 'auto' }, title))),
+    );
+  }
+
+  function contact(email: string): HTMLElement {
+    return h(
+      'p',
+      { class: 'contact' },
+      `${texts.contact} `,
+      h('a', { href: `mailto:${encodeURIComponent(email).replace('%40', '@')}`, dir: 'ltr' }, email),
     );
   }
 

@@ -37,6 +37,7 @@ export const texts: Texts = {
   source: 'المصدر',
   sources: 'المصادر',
   closest: 'أقرب الصفحات',
+  contact: 'يمكنك أيضًا مراسلتنا:',
   copy: 'نسخ الإجابة',
   copied: 'تم النسخ',
   copyCode: 'نسخ',

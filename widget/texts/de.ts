@@ -38,6 +38,7 @@ export const texts: Texts = {
   source: 'Quelle',
   sources: 'Quellen',
   closest: 'Ähnliche Seiten',
+  contact: 'Sie können uns auch schreiben:',
   copy: 'Antwort kopieren',
   copied: 'Kopiert',
   copyCode: 'Kopieren',

@@ -36,6 +36,7 @@ export const texts = {
   source: 'Source',
   sources: 'Sources',
   closest: 'Closest pages',
+  contact: 'You can also write to us:',
   copy: 'Copy the answer',
   copied: 'Copied',
   copyCode: 'Copy',

@@ -38,6 +38,7 @@ export const texts: Texts = {
   source: 'Fuente',
   sources: 'Fuentes',
   closest: 'Páginas cercanas',
+  contact: 'También puede escribirnos:',
   copy: 'Copiar la respuesta',
   copied: 'Copiada',
   copyCode: 'Copiar',
