@@ -3,6 +3,7 @@
 //   node test/support/record-histories.ts
 import { access, writeFile } from 'node:fs/promises';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { turnsInFull } from '../../domain/summaries.ts';
 import { onFreshServers } from '../../bench/support/environment.ts';
 import { setUpSchedules } from '../../temporal/schedules.ts';
 import { createApiClient, eventually } from './api-client.ts';
@@ -67,6 +68,12 @@ await onFreshServers('histories', async (environment) => {
   await save('chat-turn-answered', `turn/${answered.json.turnId}`);
   const declined = await api.ask('Who painted the Mona Lisa?');
   await save('chat-turn-declined', `turn/${declined.json.turnId}`);
+
+  // So long a conversation that its earlier turns are summarised.
+  const { conversationId } = answered.json;
+  let last = answered;
+  for (let n = 0; n < turnsInFull; n++) last = await api.ask('When are you open?', { conversationId });
+  await save('chat-turn-summarised', `turn/${last.json.turnId}`);
 
   // Webhooks: one that takes the event, one that is gone.
   for (const [name, status] of [
