@@ -60,6 +60,7 @@ describe('a document', () => {
       bm25: expect.any(Number),
       dense: expect.any(Number),
       fused: expect.any(Number),
+      rerank: null,
     });
   });
 

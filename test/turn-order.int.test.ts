@@ -56,7 +56,7 @@ function ask(n: number, message: string, conversationId: string) {
 
 test('messages that are sent in turn to two APIs while an answer runs keep their order', async () => {
   const { conversationId } = (await apis[0]!.ask(question)).json;
-  const messages = Array.from({ length: 8 }, (_, n) => `${question} (${n})`);
+  const messages = Array.from({ length: 8 }, (_, n) => `${question}${'?'.repeat(n + 1)}`);
   const readers = [];
   for (const [n, message] of messages.entries()) {
     const { accepted, ended } = ask(n, message, conversationId);
@@ -72,7 +72,7 @@ test('messages that are sent in turn to two APIs while an answer runs keep their
 
 test('sent all at once, each is answered once, one after the other', async () => {
   const { conversationId } = (await apis[0]!.ask(question)).json;
-  const messages = Array.from({ length: 12 }, (_, n) => `${question} (${n})`);
+  const messages = Array.from({ length: 12 }, (_, n) => `${question}${'?'.repeat(n + 1)}`);
   const ends = await Promise.all(messages.map((message, n) => ask(n, message, conversationId).ended));
   expect(new Set(ends.map((lines) => lines.at(-1).turnId)).size).toBe(messages.length);
   const rows = await answered(conversationId, 13);
