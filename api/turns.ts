@@ -136,6 +136,12 @@ export async function cancelTurn(
   if (!told) await recorded(stores.turns.recordCancelled);
 }
 
+export const usage = z.object({
+  promptTokens: z.number(),
+  completionTokens: z.number(),
+  totalTokens: z.number(),
+});
+
 /** A turn on the wire. */
 export const turnSchema = z.object({
   turnId: z.string(),
@@ -147,7 +153,7 @@ export const turnSchema = z.object({
   closest: z.array(closestDocument),
   offer: personOffer.optional(),
   confidence: z.number().nullable(),
-  usage: z.object({ promptTokens: z.number(), completionTokens: z.number(), totalTokens: z.number() }),
+  usage,
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
   feedback: z.object({ rating: z.enum(['up', 'down']), text: z.string().nullable() }).nullable(),
   createdAt: z.string(),

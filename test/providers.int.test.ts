@@ -228,6 +228,13 @@ test('the chain of fallbacks: each provider begins an answer of its own, and wha
     { provider: 'gemini', model: 'gemini-2.5-pro', errorMessage: 'gemini: answered 503.' },
     { provider: 'local', model: 'extractive', outcome: 'answered', errorMessage: null },
   ]);
+  const shown = await project.api.call('GET', `/turns/${lines.at(-1).turnId}/attempts`);
+  expect(shown.json.attempts).toMatchObject([
+    { provider: 'openai', outcome: null, error: { code: 'OPENAI_UNAVAILABLE' } },
+    { provider: 'groq', error: { code: 'GROQ_CREDENTIALS' }, usage: { totalTokens: 0 } },
+    { provider: 'gemini', model: 'gemini-2.5-pro', error: { code: 'GEMINI_UNAVAILABLE' } },
+    { provider: 'local', outcome: 'answered', error: null, usage: { totalTokens: expect.any(Number) } },
+  ]);
 });
 
 test('a turn that runs out of time says what its last attempt failed with', async () => {

@@ -3,7 +3,7 @@ import { AppError } from '../../domain/errors.ts';
 import type { ExplainedChunk } from '../../domain/retrieval.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { closed } from '../turn-streams.ts';
-import { acceptTurn, recordedTurn, turnSchema, turnView, visibleTurn } from '../turns.ts';
+import { acceptTurn, recordedTurn, turnSchema, turnView, usage, usageOf, visibleTurn } from '../turns.ts';
 
 const params = z.object({ turnId: z.string() });
 const place = z.object({ rank: z.number(), score: z.number() }).nullable();
@@ -15,6 +15,16 @@ const chunk = z.object({
   title: z.string().nullable(),
   heading: z.string().nullable(),
   text: z.string().nullable(),
+});
+
+const attempt = z.object({
+  attempt: z.int(),
+  provider: z.string(),
+  model: z.string().nullable(),
+  outcome: z.enum(['answered', 'declined', 'cancelled']).nullable().describe('Null: it failed, or was lost.'),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  usage: usage.nullable().describe('Null where it never became known.'),
+  createdAt: z.date(),
 });
 
 /** Why a turn was answered as it was, and how it would be answered now. */
@@ -73,6 +83,31 @@ export function explanationRoutes(app: App, deps: AppDependencies): void {
           shown: position < found.shown,
         })),
         dropped: { count: dropped.count, chunks: dropped.chunks.map(labelled) },
+      };
+    },
+  );
+
+  app.get(
+    '/turns/:turnId/attempts',
+    {
+      config: { scope: 'conversations', role: 'viewer', errors: ['TURN_NOT_FOUND'] },
+      schema: {
+        tags,
+        summary: 'Which provider and model were asked for an answer, and what came of each',
+        params,
+        response: { 200: z.object({ attempts: z.array(attempt) }) },
+      },
+    },
+    async (request) => {
+      const turn = await visibleTurn(deps, request, request.params.turnId, undefined);
+      const attempts = await deps.stores.turns.attempts(request.projectId, turn.id);
+      return {
+        attempts: attempts.map(({ errorCode, errorMessage, promptTokens, completionTokens, ...rest }) => ({
+          ...rest,
+          error: errorCode === null ? null : { code: errorCode, message: errorMessage ?? '' },
+          usage:
+            promptTokens === null ? null : usageOf({ promptTokens, completionTokens: completionTokens ?? 0 }),
+        })),
       };
     },
   );

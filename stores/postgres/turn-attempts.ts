@@ -16,6 +16,21 @@ export interface Draft {
   refusal?: string | undefined;
 }
 
+/** One try at an answer, as operators see it. */
+export interface TurnAttempt {
+  attempt: number;
+  provider: string;
+  model: string | null;
+  /** Null for one that was lost, or failed. */
+  outcome: Draft['outcome'] | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+  /** Null where its use never became known. */
+  promptTokens: number | null;
+  completionTokens: number | null;
+  createdAt: Date;
+}
+
 /** The tries at an answer: a part of the turn store. */
 export function turnAttempts(sql: Sql) {
   /** Notes that an attempt has failed before it used a token, so that a retry need not reserve for it again. */
@@ -26,6 +41,13 @@ export function turnAttempts(sql: Sql) {
   }
 
   return {
+    /** Oldest first. */
+    async attempts(projectId: string, turnId: string): Promise<TurnAttempt[]> {
+      return await sql<TurnAttempt[]>`
+        select attempt, provider, model, outcome, error_code, error_message, prompt_tokens, completion_tokens, created_at
+        from turn_attempts where project_id = ${projectId} and turn_id = ${turnId} order by attempt`;
+    },
+
     /** Begins the next attempt and returns its number, from 1. Throws TOKEN_LIMIT_EXCEEDED for a retry too many. */
     async beginAttempt(
       projectId: string,
