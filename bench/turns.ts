@@ -90,9 +90,13 @@ await onFreshServers('turns', async (environment, servers) => {
   if (Number(values.sustain) > 0) {
     console.log(`\n${values.rate} turns a second for ${values.sustain} s`);
     console.table([await openLoop(Number(values.rate), Number(values.sustain), ask)]);
+    for (const { output } of [api, worker]) console.error(errorsIn(output()).slice(-3).join('\n'));
   }
   await model.close();
 });
+
+/** What a process has logged as an error, one line each. */
+const errorsIn = (log: string): string[] => log.split('\n').filter((line) => line.includes('"level":50'));
 
 async function startModel() {
   const model = await startOpenAiServer();
