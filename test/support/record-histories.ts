@@ -7,6 +7,7 @@ import { turnsInFull } from '../../domain/summaries.ts';
 import { onFreshServers } from '../../bench/support/environment.ts';
 import { setUpSchedules } from '../../temporal/schedules.ts';
 import { createApiClient, eventually } from './api-client.ts';
+import { startHubSpot } from './hubspot-server.ts';
 import { startReceiver } from './webhook-receiver.ts';
 import { startVisitor } from './visitor.ts';
 import { sitePage, startSite } from './crawled-site.ts';
@@ -214,6 +215,31 @@ await onFreshServers('histories', async (environment) => {
   const [lead] = await environment.sql<{ id: string }[]>`select id from leads`;
   const erasure = await environment.stores.visitorErasures.request(project.id, lead!.id, null);
   await save('erase-visitor', `erase/${erasure!.receipt.id}`);
+
+  // A lead that the CRM takes, one that it refuses, and the first erased.
+  const token = 'pat-test-0123456789';
+  const hubSpot = await startHubSpot({ token });
+  await environment.stores.crmConnections.put(project.id, {
+    crm: 'hubspot',
+    token,
+    baseUrl: hubSpot.url,
+    mapping: { firstName: 'firstname' },
+    onErasure: 'delete',
+  });
+  const send = async (ending: string) => {
+    const session = await visitor();
+    await session.verify(known);
+    const [row] = await environment.sql<{ leadId: string }[]>`
+      select lead_id from lead_sessions where id = ${session.sessionId}`;
+    await save(`sync-contact-${ending}`, `crm/${row!.leadId}/1`);
+    return row!.leadId;
+  };
+  const contact = await send('sent');
+  hubSpot.next({ status: 400, category: 'VALIDATION_ERROR' });
+  await send('failed');
+  const withContact = await environment.stores.visitorErasures.request(project.id, contact, null);
+  await save('erase-visitor-contact', `erase/${withContact!.receipt.id}`);
+  hubSpot.close();
 
   // A worker that finds no Elasticsearch: the turn tries until its deadline.
   worker.kill('SIGTERM');
