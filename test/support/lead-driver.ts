@@ -1,6 +1,10 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { WorkflowNotFoundError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
-import { codeIn, leadSettings, rulesOf, type StepResult } from '../../domain/leads.ts';
+import {
+  type Client,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+import { codeIn, type StepResult, type VerificationRules } from '../../domain/leads.ts';
 import { projectSettings } from '../../domain/projects.ts';
 import type { InputKind } from '../../stores/postgres/lead-sessions.ts';
 import type { TestEnvironment } from './environment.ts';
@@ -14,11 +18,12 @@ const updates = {
 
 export type LeadDriver = Awaited<ReturnType<typeof startLead>>;
 
-/** One session, driven past the API: rows as it writes them, updates as it sends them, on the time-skipping server. */
+/** One session, driven past the API: rows as it writes them, updates as it sends them, to a worker of the test's own. */
 export async function startLead(
   environment: TestEnvironment,
-  temporal: TestWorkflowEnvironment,
+  client: Client,
   projectId: string,
+  rules: VerificationRules,
 ) {
   const { leadSessions, leadSteps, mails } = environment.stores;
   const settings = projectSettings.parse({});
@@ -28,23 +33,22 @@ export async function startLead(
     settings,
   });
   await environment.stores.dispatches.done(dispatch!.workflowId);
-  const rules = rulesOf(leadSettings.parse({}));
-  const handle = await temporal.client.workflow.start('leadVerification', {
+  const handle = await client.workflow.start('leadVerification', {
     taskQueue: 'test',
     workflowId: dispatch!.workflowId,
     args: [{ projectId, sessionId, rules }],
   });
   const tell = async (input: { id: string; kind: InputKind }): Promise<StepResult | 'gone'> => {
     try {
-      return await temporal.client.connection.withDeadline(Date.now() + 10_000, () =>
+      return await client.connection.withDeadline(Date.now() + 10_000, () =>
         handle.executeUpdate<StepResult, [string]>(updates[input.kind], {
           updateId: `${input.kind}/${input.id}`,
           args: [input.id],
         }),
       );
     } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return 'gone';
-      // The test server forgets an update that comes while the workflow ends.
+      if (error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError) return 'gone';
+      // The time-skipping server forgets an update that comes while the workflow ends.
       if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return 'gone';
       throw error;
     }
