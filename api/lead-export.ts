@@ -49,7 +49,7 @@ function csvOf(leads: AsyncIterable<Lead>, fields: readonly LeadField[]): Readab
         lead.consent?.version ?? '',
         lead.consent?.at ?? '',
         lead.createdAt.toISOString(),
-        lead.verifiedAt.toISOString(),
+        lead.verifiedAt?.toISOString() ?? '',
         lead.updatedAt.toISOString(),
       ];
     }

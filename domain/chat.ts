@@ -62,6 +62,8 @@ export type Frame =
   | { turnId: string; attempt: number; seq: number; type: 'reset' }
   | { turnId: string; attempt: number; seq: number; type: 'token'; text: string }
   | { turnId: string; attempt: number; seq: number; type: 'sources'; sources: Source[] }
+  /** The model uses a tool: an e-mail to the business is on its way. Only in the assistants proxy's threads. */
+  | { turnId: string; attempt: number; seq: number; type: 'tool' }
   | {
       turnId: string;
       attempt: number;

@@ -34,6 +34,8 @@ export interface MailParams {
   lead_notification: {
     project: string;
     lead: { name: string; email: string; fields: Record<string, string> };
+    /** What the visitor wants, where they asked to be written to. */
+    message?: string;
     transcript: TranscriptLine[];
   };
 }
@@ -48,6 +50,8 @@ export type NewMail = {
     params: MailParams[T];
     /** One address. */
     to: string;
+    /** Whom it tells of, so that it is erased with them. */
+    leadId?: string;
     language: MailLanguage;
   };
 }[MailTemplate];

@@ -37,11 +37,14 @@ export interface ToolCall {
   arguments: Record<string, unknown>;
 }
 
-/** Whoever offers tools implements this; a turn runs what the model asked for and asks it again with the results. */
+/** The tools of one turn, which runs what the model asked for and asks it again with the results. */
 export interface ToolBox {
-  definitions(projectId: string): Promise<readonly ToolDefinition[]>;
-  /** Checks the arguments itself, and is idempotent under the turn's id and the call's. Returns a text for the model. */
-  run(projectId: string, turnId: string, call: ToolCall): Promise<string>;
+  definitions: readonly ToolDefinition[];
+  /**
+   * Checks the arguments itself, and does a thing once for a turn, whose model may be asked again. `result` is for the
+   * model; `reply` answers the visitor where the model does not.
+   */
+  run(call: ToolCall): Promise<{ result: string; reply?: string }>;
 }
 
 export interface GenerationRequest {

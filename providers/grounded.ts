@@ -7,7 +7,7 @@ import { windowOf } from '../domain/models.ts';
 import { budgetOf, noAnswer, promptFor } from '../domain/prompt.ts';
 import type { ChatModel } from './chat-model.ts';
 import type { Citation, GenerationEvent, GenerationProvider, GenerationRequest } from './generation.ts';
-import { createOpening, smallTalkOf } from './opening.ts';
+import { createOpening, questionOf, smallTalkOf } from './opening.ts';
 import { rewriteWith, summariseWith } from './rewriting.ts';
 import { type Checked, checkable, linkRule } from './sources.ts';
 
@@ -136,8 +136,8 @@ export function createGroundedProvider(
           yield finish('declined', refusal ? null : 0);
           return;
         }
-        if (opening.kind === 'small talk') {
-          const reply = smallTalkOf(rest, request);
+        if (opening.kind === 'small talk' || opening.kind === 'question') {
+          const reply = opening.kind === 'question' ? questionOf(rest, request) : smallTalkOf(rest, request);
           if (reply) yield { type: 'token', text: reply };
           yield reply ? finish('answered', null) : finish('declined', 0);
           return;

@@ -1,16 +1,16 @@
 // How a model's answer begins: with the answer, or with one of the words that stand for something else.
 import { addressesTheAssistant } from '../domain/injection.ts';
 import { createLeakCheck } from '../domain/output.ts';
-import { noAnswer, smallTalk } from '../domain/prompt.ts';
+import { askVisitor, noAnswer, smallTalk } from '../domain/prompt.ts';
 import type { GenerationRequest } from './generation.ts';
 
 /** Greetings are short; what is longer is a question, and needs sources. */
 const smallTalkQuestion = 60;
 const smallTalkReply = 300;
 
-/** Finds out from the first words whether an answer comes, or one of the two words that stand for something else. */
+/** Finds out from the first words whether an answer comes, or one of the words that stand for something else. */
 export function createOpening() {
-  let kind: 'unknown' | 'answer' | 'declined' | 'small talk' = 'unknown';
+  let kind: 'unknown' | 'answer' | 'declined' | 'small talk' | 'question' = 'unknown';
   let held = '';
   return {
     get kind() {
@@ -24,7 +24,8 @@ export function createOpening() {
       const begun = held.trimStart().replace(/^["'`*]+/, '');
       if (begun.startsWith(noAnswer)) kind = 'declined';
       else if (begun.startsWith(smallTalk)) kind = 'small talk';
-      else if (!noAnswer.startsWith(begun) && !smallTalk.startsWith(begun)) {
+      else if (begun.startsWith(askVisitor)) kind = 'question';
+      else if (![noAnswer, smallTalk, askVisitor].some((word) => word.startsWith(begun))) {
         kind = 'answer';
         return held;
       }
@@ -43,9 +44,20 @@ export function smallTalkOf(text: string, { question, settings }: GenerationRequ
   const reply = text.replace(/^[\s"'`*]*SMALL_TALK[\s:.*"'`–—-]*/, '').trim();
   const tooMuch =
     question.length > smallTalkQuestion ||
-    reply.length > smallTalkReply ||
     addressesTheAssistant(question) ||
-    /https?:|www\.|[<>[\]]|\d{3}/.test(reply) ||
-    createLeakCheck(settings.systemPrompt)(reply);
+    saysTooMuch(reply, settings.systemPrompt);
   return tooMuch ? '' : reply;
 }
+
+/** A question to the visitor for what a tool needs: short, and only where there are tools. */
+export function questionOf(text: string, { tools, settings }: GenerationRequest): string {
+  const reply = text.replace(/^[\s"'`*]*ASK_VISITOR[\s:.*"'`–—-]*/, '').trim();
+  const asks = (tools?.length ?? 0) > 0 && /[?？؟]/.test(reply);
+  return asks && !saysTooMuch(reply, settings.systemPrompt) ? reply : '';
+}
+
+/** Facts need sources: here are neither. */
+const saysTooMuch = (reply: string, prompt: string): boolean =>
+  reply.length > smallTalkReply ||
+  /https?:|www\.|[<>[\]]|\d{3}/.test(reply) ||
+  createLeakCheck(prompt)(reply);

@@ -10,6 +10,8 @@ import type { TurnToAnswer } from '../../stores/postgres/turns.ts';
 import type { ActivityDependencies } from '../index.ts';
 import { draftOf } from './draft.ts';
 import { createFrameWriter } from './frame-writer.ts';
+import { sendEmailFor } from './send-email.ts';
+import { generateWithTools } from './with-tools.ts';
 
 interface Answering {
   input: ChatTurnInput;
@@ -25,7 +27,7 @@ interface Candidate {
   model: string;
 }
 
-type AttemptDependencies = Pick<ActivityDependencies, 'stores' | 'logger'> & {
+type AttemptDependencies = Pick<ActivityDependencies, 'stores' | 'logger' | 'dispatcher'> & {
   generation: (provider: ModelProvider) => GenerationProvider;
 };
 
@@ -67,7 +69,7 @@ export function failureOfTurn(failures: readonly ProviderError[]): ApplicationFa
 
 async function attemptBy(
   candidate: Candidate,
-  { stores, logger, generation }: AttemptDependencies,
+  { stores, logger, dispatcher, generation }: AttemptDependencies,
   { input, turn, passages, ranked, signal, report }: Answering,
 ): Promise<{ attempt: number }> {
   const { projectId, turnId } = input;
@@ -110,15 +112,28 @@ async function attemptBy(
     signal,
   };
   let text = '';
+  let tokensUsed = false;
   let finish: Extract<GenerationEvent, { type: 'finish' }> | undefined;
   try {
-    for await (const event of provider.generate(request)) {
+    const host = turn.page?.host;
+    const tools =
+      host === undefined
+        ? undefined
+        : await sendEmailFor(
+            { stores, dispatcher },
+            { projectId, turnId, host, language: settings.primaryLanguage },
+          );
+    for await (const event of generateWithTools(provider, request, tools)) {
       if (event.type === 'finish') {
         finish = event;
         break;
       }
-      // No tools are offered, so none is asked for.
-      if (event.type === 'tool_call') continue;
+      if (event.type === 'tool' || event.type === 'reset') {
+        if (event.type === 'reset') text = '';
+        tokensUsed = true;
+        frames.push(event);
+        continue;
+      }
       text += event.text;
       frames.token(event.text);
       report({ attempt, provider: provider.name, characters: text.length });
@@ -129,7 +144,7 @@ async function attemptBy(
     }
   } catch (error) {
     await frames.close();
-    if (text === '') await stores.turns.attemptUsedNothing(projectId, turnId, attempt);
+    if (text === '' && !tokensUsed) await stores.turns.attemptUsedNothing(projectId, turnId, attempt);
     if (error instanceof ProviderError) await fail(attempt, error);
     throw error;
   }

@@ -83,7 +83,7 @@ export function createChatActivities({
           providers.generation(name, turn.access, similarityFor(turn));
         const passages = inOrder(ranked, published);
         return await answerByChain(
-          { stores, logger, generation },
+          { stores, logger, dispatcher, generation },
           { input, turn, passages, ranked, signal, report },
         );
       });

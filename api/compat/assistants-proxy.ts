@@ -110,7 +110,11 @@ function routes(app: App, deps: AppDependencies): void {
       const accepted = await acceptTurn(
         deps,
         request,
-        { message, conversation: { sessionId: thread } },
+        {
+          message,
+          conversation: { sessionId: thread },
+          host: pageHost(request.headers.origin, request.headers.referer),
+        },
         undefined,
       );
       const frames = followAccepted(deps, request, accepted, closed(reply));
@@ -139,6 +143,9 @@ async function* eventsOf(
   try {
     for await (const frame of frames) {
       if (frame.type === 'start') yield { event: 'thread.run.created', status: 'queued' };
+      if (frame.type === 'tool') {
+        yield { event: 'thread.run.requires_action', status: 'requires_action', required_action: sending };
+      }
       const value = textOf(frame);
       if (value !== '') {
         const content = [{ index: 0, type: 'text', text: { value, annotations: [] } }];
@@ -159,6 +166,14 @@ async function* eventsOf(
     yield failure('The answer could not be read. Ask again.');
   }
 }
+
+/** The lead's e-mail, which is sent here: a page has nothing to submit, and sees nothing of the lead. */
+const sending = {
+  type: 'submit_tool_outputs',
+  submit_tool_outputs: {
+    tool_calls: [{ id: 'sendEmail', type: 'function', function: { name: 'sendEmail', arguments: '{}' } }],
+  },
+};
 
 const failure = (content: string): ProxyEvent => ({ event: 'system.error', status: 'error', content });
 

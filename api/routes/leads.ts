@@ -48,7 +48,7 @@ const leadView = z.object({
   assignee: z.string().nullable(),
   tags: z.array(z.string()),
   createdAt: z.date(),
-  verifiedAt: z.date(),
+  verifiedAt: z.date().nullable().describe('Null where the address was only typed.'),
   updatedAt: z.date(),
 });
 const noteView = z.object({

@@ -15,7 +15,7 @@ export interface LeadToSend {
 /**
  * Asks for leads to be sent to the project's CRM, where it has one; in the transaction that changed them. A sweep starts
  * the workflows, so the caller has nothing to do after its commit. What is being sent is sent once more. Who is being
- * erased is not sent.
+ * erased, or has only typed an address, is not sent.
  */
 export function insertContactSyncs(
   tx: Query,
@@ -26,7 +26,7 @@ export function insertContactSyncs(
     with sync as (
       insert into contact_syncs as s (lead_id, project_id)
       select l.id, l.project_id from (${leads}) as wanted
-      join leads l on l.id = wanted.id and l.project_id = ${projectId}
+      join leads l on l.id = wanted.id and l.project_id = ${projectId} and l.verified_at is not null
       join crm_connections c on c.project_id = l.project_id
       where not exists (select 1 from visitor_erasures e where e.lead_id = l.id and e.finished_at is null)
       on conflict (lead_id) do update set revision = s.revision + 1, status = 'pending',

@@ -20,6 +20,7 @@ import { createFeedbackStore } from './feedback.ts';
 import { createFrameStore } from './frames.ts';
 import { createHostStore } from './hosts.ts';
 import { createKeyStore } from './keys.ts';
+import { createLeadMessageStore } from './lead-messages.ts';
 import { createLeadSessionStore } from './lead-sessions.ts';
 import { createLeadStepStore } from './lead-steps.ts';
 import { createLeadStore } from './leads.ts';
@@ -86,6 +87,7 @@ export function createStores(sql: Sql, encryption: Encryption) {
     visitorErasures: createVisitorErasureStore(sql, encryption),
     crmConnections: createCrmConnectionStore(sql, encryption),
     contactSyncs: createContactSyncStore(sql),
+    leadMessages: createLeadMessageStore(sql, encryption),
     leadSessions: createLeadSessionStore(sql),
     leadSteps: createLeadStepStore(sql, encryption),
     mails: createMailStore(sql, encryption),

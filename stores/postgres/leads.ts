@@ -1,6 +1,6 @@
 import type { Actor } from '../../domain/accounts.ts';
 import type { Dispatch } from '../../domain/flows.ts';
-import type { LeadStatus } from '../../domain/leads.ts';
+import { leadConversation, type LeadStatus } from '../../domain/leads.ts';
 import { mailLanguageOf, type TranscriptLine } from '../../domain/mails.ts';
 import type { ProjectSettings } from '../../domain/projects.ts';
 import type { Encryption } from '../../encryption.ts';
@@ -27,7 +27,8 @@ export interface Lead {
   assignee: string | null;
   tags: string[];
   createdAt: Date;
-  verifiedAt: Date;
+  /** Null where the address was only typed. */
+  verifiedAt: Date | null;
   updatedAt: Date;
 }
 
@@ -86,13 +87,16 @@ export async function recordLead(
 ): Promise<{ leadId: string; dispatches: Dispatch[] }> {
   const { sessionId, name, email, fields, project } = visitor;
   const consent = visitor.consent && asJson(tx, visitor.consent);
-  const [lead] = await tx<{ id: string; created: boolean }[]>`
+  const [lead] = await tx<{ id: string; created: boolean; first: boolean }[]>`
     insert into leads (id, project_id, email, name, fields, consent, language)
     values (${newId()}, ${projectId}, ${email}, ${name}, ${asJson(tx, fields)}, ${consent}, ${visitor.language})
     on conflict (project_id, email) do update set name = excluded.name, fields = leads.fields || excluded.fields,
       consent = coalesce(excluded.consent, leads.consent), language = excluded.language, verified_at = now(),
       updated_at = now()
-    returning id, xmax = 0 as created`;
+    returning id, xmax = 0 as created,
+      -- as it was before this statement
+      not exists (select 1 from leads o
+        where o.project_id = ${projectId} and o.email = ${email} and o.verified_at is not null) as first`;
   await tx`
     update conversations set lead_id = ${lead!.id}
     where project_id = ${projectId} and id = (
@@ -102,7 +106,7 @@ export async function recordLead(
   await insertWebhookEvent(tx, projectId, 'lead.verified', told);
   await insertContactSyncs(tx, projectId, tx`select ${lead!.id}::uuid as id`);
   const dispatches: Dispatch[] = [];
-  if (lead!.created) {
+  if (lead!.first) {
     const params = {
       project: project.settings.siteName || project.name,
       lead: { name, email, fields: labelled(fields, project.settings) },
@@ -110,7 +114,14 @@ export async function recordLead(
     };
     const language = mailLanguageOf(project.settings.primaryLanguage);
     for (const to of project.settings.leads.notify) {
-      const mail = { projectId, template: 'lead_notification', params, to, language } as const;
+      const mail = {
+        projectId,
+        template: 'lead_notification',
+        params,
+        to,
+        language,
+        leadId: lead!.id,
+      } as const;
       dispatches.push(await insertMail(tx, encryption, mail));
     }
   }
@@ -289,6 +300,8 @@ export async function takeLeadAnswer(
 async function answersOf(query: Query, projectId: string, leadId: string): Promise<number> {
   const [used] = await query<{ count: number }[]>`
     select count(*)::int as count from conversations c join turns t on t.conversation_id = c.id
-    where c.project_id = ${projectId} and c.lead_id = ${leadId} and t.status not in ('failed', 'cancelled')`;
+    where c.project_id = ${projectId} and c.lead_id = ${leadId} and t.status not in ('failed', 'cancelled')
+      -- Not where somebody only typed this address.
+      and starts_with(c.session_id, ${leadConversation('')})`;
   return used!.count;
 }

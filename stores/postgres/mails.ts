@@ -42,13 +42,13 @@ export async function insertMail(
   mail: NewMail,
   id: string = newId(),
 ): Promise<Dispatch> {
-  const { projectId, template, params, to, language } = mail;
+  const { projectId, template, params, to, language, leadId = null } = mail;
   // A visitor waits for a lead's code, whose time runs. An account's code gets its time when the mail is handed over.
   const lasts = template === 'lead_code' ? params.minutes * 60_000 : timing.giveUpAfter;
   const sealed = encryption.encrypt(JSON.stringify(params), contextOf(id));
   await tx`
-    insert into mails (id, project_id, template, recipient, language, params, expires_at)
-    values (${id}, ${projectId}, ${template}, ${to}, ${language}, ${sealed},
+    insert into mails (id, project_id, template, recipient, language, params, lead_id, expires_at)
+    values (${id}, ${projectId}, ${template}, ${to}, ${language}, ${sealed}, ${leadId},
       now() + ${lasts} * interval '1 millisecond')
     on conflict (id) do nothing`;
   const dispatch = sendMailDispatch({ projectId, mailId: id });

@@ -21,6 +21,8 @@ export interface NewTurn {
    */
   conversation: { id: string } | { sessionId: string } | 'new' | { repeats: string };
   page?: PageHint | undefined;
+  /** Of the page, where pages are known by it. */
+  host?: string | undefined;
   /** Who asks, as the page says; kept with the turn, and shown to no model. */
   claims?: VisitorClaims | undefined;
   /** Who asks, where an address was verified: their answers are counted. */
@@ -103,8 +105,9 @@ const sessionOf = (conversation: NewTurn['conversation']): string | null =>
   typeof conversation === 'object' && 'sessionId' in conversation ? conversation.sessionId : null;
 
 /** What the page told with the question. */
-function pageOf(tx: Query, { page, claims }: NewTurn) {
-  return page || claims ? asJson(tx, { ...page, ...(claims ? { visitor: claims } : {}) }) : null;
+function pageOf(tx: Query, { page, claims, host }: NewTurn) {
+  if (!page && !claims && !host) return null;
+  return asJson(tx, { ...page, ...(claims ? { visitor: claims } : {}), ...(host ? { host } : {}) });
 }
 
 /** Locks the conversation until the transaction ends, so that its turns get their order and status one by one. */

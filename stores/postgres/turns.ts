@@ -14,7 +14,7 @@ export type TurnStore = ReturnType<typeof createTurnStore>;
 export interface TurnToAnswer {
   status: TurnStatus;
   question: string;
-  page: PageHint | null;
+  page: (PageHint & { host?: string }) | null;
   /** What an earlier try of the search has made of the question. */
   searchQuery: string | null;
   /** What was said before `history`; null where that is all. */

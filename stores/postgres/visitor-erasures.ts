@@ -74,12 +74,15 @@ export function createVisitorErasureStore(sql: Sql, encryption: Encryption) {
       where project_id = ${projectId} and (lead_id = ${leadId} or email = ${email})`;
     const conversations = await query<{ id: string }[]>`
       select id from conversations where project_id = ${projectId} and (lead_id = ${leadId} or id in (
-        select conversation_id from lead_sessions where id = any(${query.array(ids(sessions))}::uuid[])))`;
+        select conversation_id from lead_sessions where id = any(${query.array(ids(sessions))}::uuid[])
+        -- where they, or somebody under their address, wrote to the business
+        union select t.conversation_id from lead_notes n join turns t on t.id = n.id
+          where n.project_id = ${projectId} and n.lead_id = ${leadId}))`;
     const turns = await query<{ id: string }[]>`
       select id from turns
       where project_id = ${projectId} and conversation_id = any(${query.array(ids(conversations))}::uuid[])`;
     const mails = await query<{ id: string }[]>`
-      select id from mails where project_id = ${projectId} and recipient = ${email}`;
+      select id from mails where project_id = ${projectId} and (recipient = ${email} or lead_id = ${leadId})`;
     const deliveries = await query<{ id: string }[]>`
       select id from webhook_deliveries where project_id = ${projectId} and (
         payload->'data'->>'leadId' = ${leadId}

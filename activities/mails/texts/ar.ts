@@ -50,6 +50,7 @@ export const ar: MailTexts = {
       ['الاسم', mail.lead.name],
       ['البريد الإلكتروني', mail.lead.email],
       ...Object.entries(mail.lead.fields),
+      ...(mail.message ? [['الرسالة', mail.message] as [string, string]] : []),
     ],
     transcript: {
       heading: 'المحادثة',

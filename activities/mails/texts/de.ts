@@ -46,7 +46,12 @@ export const de: MailTexts = {
   lead_notification: (mail) => ({
     subject: `Neuer Kontakt: ${mail.lead.name}`,
     paragraphs: [`Ein Besucher von ${mail.project} hat seine Kontaktdaten hinterlassen.`],
-    rows: [['Name', mail.lead.name], ['E-Mail', mail.lead.email], ...Object.entries(mail.lead.fields)],
+    rows: [
+      ['Name', mail.lead.name],
+      ['E-Mail', mail.lead.email],
+      ...Object.entries(mail.lead.fields),
+      ...(mail.message ? [['Nachricht', mail.message] as [string, string]] : []),
+    ],
     transcript: {
       heading: 'Das Gespräch',
       lines: mail.transcript.map(({ from, text }) => ({

@@ -46,7 +46,12 @@ export const en: MailTexts = {
   lead_notification: (mail) => ({
     subject: `New contact: ${mail.lead.name}`,
     paragraphs: [`A visitor of ${mail.project} left their contact.`],
-    rows: [['Name', mail.lead.name], ['E-mail', mail.lead.email], ...Object.entries(mail.lead.fields)],
+    rows: [
+      ['Name', mail.lead.name],
+      ['E-mail', mail.lead.email],
+      ...Object.entries(mail.lead.fields),
+      ...(mail.message ? [['Message', mail.message] as [string, string]] : []),
+    ],
     transcript: {
       heading: 'The conversation',
       lines: mail.transcript.map(({ from, text }) => ({

@@ -46,7 +46,12 @@ export const es: MailTexts = {
   lead_notification: (mail) => ({
     subject: `Nuevo contacto: ${mail.lead.name}`,
     paragraphs: [`Un visitante de ${mail.project} ha dejado sus datos de contacto.`],
-    rows: [['Nombre', mail.lead.name], ['Correo', mail.lead.email], ...Object.entries(mail.lead.fields)],
+    rows: [
+      ['Nombre', mail.lead.name],
+      ['Correo', mail.lead.email],
+      ...Object.entries(mail.lead.fields),
+      ...(mail.message ? [['Mensaje', mail.message] as [string, string]] : []),
+    ],
     transcript: {
       heading: 'La conversación',
       lines: mail.transcript.map(({ from, text }) => ({
