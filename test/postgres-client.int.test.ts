@@ -77,6 +77,18 @@ for (const [how, cut] of cuts) {
   });
 }
 
+test('a transaction behind a hundred statements on their way is one all the same', async () => {
+  await sql`select 1`;
+  const others = Array.from({ length: 100 }, () => sql`select 1`.execute());
+  const transaction = sql.begin(async (tx) => {
+    await tx`create table given_up (n int)`;
+    throw new Error('given up');
+  });
+  await expect(transaction).rejects.toThrow('given up');
+  await Promise.all(others);
+  expect(await sql`select to_regclass('given_up') as table`).toEqual([{ table: null }]);
+});
+
 test('a result that ends early with an error does not spoil the next one', async () => {
   const broken = sql`select repeat('x', 20000), 1 / (5 - n) from generate_series(1, 9) n`;
   await expect(broken).rejects.toThrow(/division by zero/);

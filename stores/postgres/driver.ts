@@ -1,6 +1,6 @@
 // The driver, postgres.js, with faults mended that show when PostgreSQL goes away in the middle of something: processes
 // end, connections are spoiled for good, and results lack their first rows (its issues 1154 and 1208; not mended in
-// 3.4.9). Its source is changed as it is loaded, so that every way of installing it is covered.
+// 3.4.9); and with one that shows under load, when transactions have no connection of their own. Its source is changed as it is loaded, so that every way of installing it is covered.
 import { registerHooks } from 'node:module';
 
 type Change = readonly [before: string, after: string];
@@ -27,6 +27,13 @@ const changes: Record<string, readonly Change[]> = {
     // Rows are counted anew for each result, also after one that ended early; else the next begins with holes, and what
     // is there looks as if it were not.
     ['query = results = errorResponse = null', 'query = results = errorResponse = null\n    rows = 0'],
+    // A connection belongs to its transaction from `begin` on, also where a hundred statements are on their way, or the
+    // socket is full. Else the caller fails, and the transaction stays open under the statements of others.
+    [
+      'return write(toBuffer(q))',
+      'const more = write(toBuffer(q))\n      q.options.onexecute && q.options.onexecute(connection)\n      return more',
+    ],
+    ['(!q.options.onexecute || q.options.onexecute(connection))', '!q.options.onexecute'],
     // Nobody waits for this one; the statement that it was asked for is rejected by itself.
     ['return fetchArrayTypes()', 'return void fetchArrayTypes().catch(() => {})'],
   ],
