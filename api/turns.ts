@@ -7,6 +7,7 @@ import { type Frame, isTerminal, maxMessageLength, type Turn } from '../domain/c
 import { chatWait } from '../domain/deadlines.ts';
 import { AppError } from '../domain/errors.ts';
 import { turnWorkflowId } from '../domain/flows.ts';
+import type { Visitor } from '../domain/visitor-logins.ts';
 import { isUuid } from '../stores/postgres/client.ts';
 import type { Idempotency } from '../stores/postgres/idempotency.ts';
 import type { AcceptedTurn, NewTurn } from '../stores/postgres/turn-acceptance.ts';
@@ -14,6 +15,7 @@ import type { AppDependencies } from './app.ts';
 import { hashOf, takeOrRefuse } from './plugins/rate-limits.ts';
 import { closestDocument, personOffer, source, turnStatus } from './schemas.ts';
 import { followTurn } from './turn-frames.ts';
+import { tokenOf, visitorOf } from './visitor-identity.ts';
 
 export const messageText = z.string().trim().min(1, 'must not be empty').max(maxMessageLength);
 /** A name that a client chose for its conversation. */
@@ -27,12 +29,32 @@ export const seesConversations = ({ apiKey, user, headers }: Caller): boolean =>
   user !== undefined ||
   (apiKey !== undefined && effectiveScopes(apiKey, headers.origin !== undefined).includes('conversations'));
 
+/**
+ * Who asks: as `visitorOf` says, for every client alike. A server that asks for its project is no visitor. Throws
+ * VISITOR_LOGIN_REQUIRED.
+ */
+export async function admitVisitor(
+  deps: Pick<AppDependencies, 'stores'>,
+  caller: Caller,
+  token: string | undefined = tokenOf(caller),
+): Promise<Visitor | undefined> {
+  if (token === undefined && seesConversations(caller)) return undefined;
+  return await visitorOf(deps, caller.projectId, token);
+}
+
+/**
+ * Takes a question in: the one way for all clients, so that where visitors sign in first none of them leads past it.
+ * `token` says who asks where the caller's headers do not.
+ */
 export async function acceptTurn(
   deps: AppDependencies,
-  { projectId, log }: Caller,
+  caller: Caller,
   turn: NewTurn,
   idempotency: Idempotency | undefined,
-): Promise<AcceptedTurn> {
+  token?: string,
+): Promise<AcceptedTurn & { visitor: Visitor | undefined }> {
+  const { projectId, log } = caller;
+  const visitor = await admitVisitor(deps, caller, token);
   await countMessage(deps, projectId, turn.conversation);
   const accepted = await deps.stores.turns.accept(projectId, turn, idempotency);
   const { turnId, conversationId } = accepted;
@@ -40,7 +62,8 @@ export async function acceptTurn(
   const messageLength = 'message' in turn ? turn.message.length : undefined;
   log.info({ projectId, conversationId, turnId, workflowId, messageLength }, 'turn accepted');
   if (accepted.dispatch) deps.dispatcher.startSoon(accepted.dispatch);
-  return accepted;
+  if (visitor) await deps.stores.widgetConversations.noteVisitor(projectId, conversationId, visitor);
+  return { ...accepted, visitor };
 }
 
 /** Counts a message of a conversation that goes on. Throws RATE_LIMIT_EXCEEDED. */

@@ -5,7 +5,6 @@ import { verifyVisitor } from '../auth/visitor-tokens.ts';
 import { AppError } from '../domain/errors.ts';
 import { maxVisitorToken, type Visitor } from '../domain/visitor-logins.ts';
 import type { AppDependencies } from './app.ts';
-import { seesConversations } from './turns.ts';
 
 export const visitorHeaders = z.looseObject({
   'x-visitor-token': z
@@ -35,12 +34,8 @@ export async function visitorOf(
   throw new AppError('VISITOR_LOGIN_REQUIRED', { message: 'Your login has expired. Sign in again.' });
 }
 
-/** The same for a native call. A server that asks for its project is no visitor. */
-export async function visitorOfCall(
-  deps: Pick<AppDependencies, 'stores'>,
-  request: FastifyRequest,
-  token: string | undefined,
-): Promise<Visitor | undefined> {
-  if (token === undefined && seesConversations(request)) return undefined;
-  return await visitorOf(deps, request.projectId, token);
+/** The token that a call carries, whichever client makes it. */
+export function tokenOf({ headers }: Pick<FastifyRequest, 'headers'>): string | undefined {
+  const token = headers['x-visitor-token'];
+  return typeof token === 'string' ? token : undefined;
 }

@@ -81,6 +81,40 @@ test('where visitors sign in first, a key that only chats needs a good token; a 
   expect((await ask(project.key, {}, { origin: 'https://shop.example' })).status).toBe(401);
 });
 
+test('where visitors sign in first, no client leads past it; with a token, each is let in', async () => {
+  const project = await createSite('external_api');
+  await environment.stores.hosts.set(
+    project.id,
+    'shop.example',
+    {},
+    { type: 'operator', id: null, ip: null },
+  );
+  const token = await signVisitor(ada, await environment.stores.visitorLogins.secret(project.id));
+  const inSession = { message: question, sessionId: `s-${newId()}` };
+  const origin = { origin: 'https://shop.example' };
+  const doors: [string, body: object, headers?: Record<string, string>][] = [
+    ['/v1/chat', inSession],
+    ['/v1/chat/stream', inSession],
+    ['/chat', inSession],
+    ['/assistant/chat', { message: question }],
+    ['/api/chatbot/chat', { message: question }, { authorization: `Bearer ${project.widgetKey}` }],
+    ['/process-message', { message: question, threadId: `thread_${'a'.repeat(24)}` }, origin],
+  ];
+  const client = createApiClient(url, project.widgetKey);
+  const statuses = (proof: Record<string, string>) =>
+    Promise.all(
+      doors.map(async ([path, body, headers]) => {
+        const { status } = await client.call('POST', path, body, { ...headers, ...proof });
+        return [path, status];
+      }),
+    );
+  const allOf = (status: number) => doors.map(([path]) => [path, status]);
+  expect(await statuses({})).toEqual(allOf(401));
+  expect(await statuses({ 'x-visitor-token': 'nonsense' })).toEqual(allOf(401));
+  expect([...(await environment.sql`select id from turns where project_id = ${project.id}`)]).toEqual([]);
+  expect(await statuses({ 'x-visitor-token': token })).toEqual(allOf(200));
+});
+
 test('a page may bring a token of its own server, and need not', async () => {
   const project = await createSite('embedded_only');
   const token = await signVisitor(ada, await environment.stores.visitorLogins.secret(project.id));

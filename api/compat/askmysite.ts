@@ -202,6 +202,7 @@ const errorsOf: Partial<Record<ErrorCode, [status: number, text: string]>> = {
   INVALID_API_KEY: [401, 'Invalid API key'],
   // A key that may not chat is none, as far as this widget knows.
   INSUFFICIENT_SCOPE: [401, 'Invalid API key'],
+  VISITOR_LOGIN_REQUIRED: [401, 'Login required'],
   DOMAIN_NOT_AUTHORIZED: [403, 'Domain not authorized'],
   RATE_LIMIT_EXCEEDED: [429, 'Rate limit exceeded'],
   CONTENT_TOO_LARGE: [400, texts.tooLong],

@@ -13,7 +13,6 @@ import { toAppError } from '../plugins/errors.ts';
 import { hashOf, takeOrRefuse } from '../plugins/rate-limits.ts';
 import { storable } from '../plugins/storable-text.ts';
 import { acceptTurn, followAccepted, messageText, sessionName } from '../turns.ts';
-import { visitorOf } from '../visitor-identity.ts';
 import { createShownText } from './shown-text.ts';
 
 const clientMessage = z.object({
@@ -58,10 +57,9 @@ function serve(
     const { data: given, error } = clientMessage.safeParse(storable(parse(data)));
     if (!given) throw new AppError('INVALID_REQUEST', { message: problemOf(error) });
     await admit(deps, request, given.api_key);
-    const visitor = await visitorOf(deps, request.projectId, given.user_token ?? undefined);
-    const conversation = { sessionId };
-    const accepted = await acceptTurn(deps, request, { message: given.message, conversation }, undefined);
-    await deps.stores.widgetConversations.note(request.projectId, accepted.conversationId, visitor);
+    const turn = { message: given.message, conversation: { sessionId } };
+    const accepted = await acceptTurn(deps, request, turn, undefined, given.user_token ?? undefined);
+    await deps.stores.widgetConversations.note(request.projectId, accepted.conversationId, accepted.visitor);
     const textOf = createShownText();
     for await (const frame of followAccepted(deps, request, accepted, gone.signal)) {
       const content = textOf(frame);

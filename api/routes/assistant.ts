@@ -7,6 +7,7 @@ import type { Project } from '../../domain/projects.ts';
 import type { LeadSession } from '../../stores/postgres/lead-sessions.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { createLeadConversation } from '../lead-conversation.ts';
+import { admitVisitor } from '../turns.ts';
 import { kept, opening, prompt, replyTo, resent } from '../lead-replies.ts';
 import { createLeadEntries } from '../lead-entries.ts';
 
@@ -48,6 +49,7 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
   } as const;
   const chatErrors = [
     'MESSAGE_REQUIRED',
+    'VISITOR_LOGIN_REQUIRED',
     'ASSISTANT_MESSAGE_LIMIT_REACHED',
     'TOKEN_LIMIT_EXCEEDED',
     'TURN_FAILED',
@@ -208,6 +210,7 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
     }
     if (is === 'question') {
       if (modeOfCalls(settings.leads) === 'before') {
+        await admitVisitor(deps, request);
         await sessions.keepQuestion(project.id, session.id, message);
         return wire(session, kept(session.stage, session, settings));
       }

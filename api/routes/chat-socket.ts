@@ -12,7 +12,6 @@ import { toAppError } from '../plugins/errors.ts';
 import { countMessage } from '../plugins/rate-limits.ts';
 import { followTurn } from '../turn-frames.ts';
 import { acceptTurn, cancelTurn, messageText, visibleTurn } from '../turns.ts';
-import { visitorOfCall } from '../visitor-identity.ts';
 
 /** The client's own name for a call; comes back with its reply. */
 const ref = z.string().max(100).optional();
@@ -122,8 +121,7 @@ function serve(
     switch (message.type) {
       case 'ask': {
         const { message: text, conversationId, idempotencyKey, page, visitor: claims } = message;
-        const visitor = await visitorOfCall(deps, request, message.visitorToken);
-        const accepted = await acceptTurn(
+        const { turnId, conversationId: id } = await acceptTurn(
           deps,
           request,
           { message: text, conversation: conversationId ? { id: conversationId } : 'new', page, claims },
@@ -140,11 +138,9 @@ function serve(
                   ...(claims ? { visitor: claims } : {}),
                 },
               },
+          message.visitorToken,
         );
-        const { dispatch: _, ...ids } = accepted;
-        if (visitor) {
-          await deps.stores.widgetConversations.noteVisitor(request.projectId, ids.conversationId, visitor);
-        }
+        const ids = { turnId, conversationId: id };
         await send({ type: 'accepted', ref: message.ref, ...ids });
         void follow(ids.turnId, (signal) =>
           followTurn(deps, { projectId: request.projectId, ...ids }, signal),

@@ -11,7 +11,7 @@ import { createLeadEntries } from '../lead-entries.ts';
 import { closed, sendEvents, sendLines } from '../turn-streams.ts';
 import { acceptTurn, followAccepted, messageText, recordedTurn, sessionName, usageOf } from '../turns.ts';
 import { closestDocument, linesOf, personOffer, source } from '../schemas.ts';
-import { visitorHeaders, visitorOfCall } from '../visitor-identity.ts';
+import { visitorHeaders } from '../visitor-identity.ts';
 
 const askBody = z.object({
   message: messageText,
@@ -60,7 +60,6 @@ const frame = z.discriminatedUnion('type', [
 
 /** Asking: waiting for the recorded answer, or reading it live. */
 export function chatRoutes(app: App, deps: AppDependencies): void {
-  const { noteVisitor } = deps.stores.widgetConversations;
   const streaming = {
     scope: 'chat',
     errors: [
@@ -98,14 +97,12 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
       if (sessionId !== undefined) {
         return await streamToSession(deps, request, reply, { message, sessionId, page });
       }
-      const visitor = await visitorOfCall(deps, request, request.headers['x-visitor-token']);
       const accepted = await acceptTurn(
         deps,
         request,
         { message, conversation: conversationId ? { id: conversationId } : 'new', page, claims },
         idempotencyOf(request, 'chat'),
       );
-      if (visitor) await noteVisitor(request.projectId, accepted.conversationId, visitor);
       const turn = await recordedTurn(deps, request, accepted, closed(reply));
       return {
         reply: turn.reply ?? '',
@@ -133,7 +130,6 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
     },
     async (request, reply) => {
       const { message, conversationId, leadSessionId, page, visitor: claims } = request.body;
-      const visitor = await visitorOfCall(deps, request, request.headers['x-visitor-token']);
       const accepted = leadSessionId
         ? await acceptOfLead(request, reply, leadSessionId, message)
         : await acceptTurn(
@@ -142,7 +138,6 @@ export function chatRoutes(app: App, deps: AppDependencies): void {
             { message, conversation: conversationId ? { id: conversationId } : 'new', page, claims },
             idempotencyOf(request, 'turns'),
           );
-      if (visitor) await noteVisitor(request.projectId, accepted.conversationId, visitor);
       const frames = followAccepted(deps, request, accepted, closed(reply));
       const wantsEvents = request.headers.accept?.includes('text/event-stream');
       return wantsEvents ? sendEvents(reply, frames) : sendLines(reply, frames, (frame) => [frame]);
