@@ -63,6 +63,7 @@ import { usageRoutes } from './routes/usage.ts';
 import { userRoutes } from './routes/users.ts';
 import { crmRoutes } from './routes/crm.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { widgetPreviewRoutes } from './routes/widget-preview.ts';
 import { widgetRoutes } from './routes/widget.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
@@ -228,6 +229,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   providerKeyRoutes(app, deps);
   usageRoutes(app, deps);
   widgetRoutes(app, deps);
+  widgetPreviewRoutes(app);
   sourceRoutes(app, deps);
   if (settings.demo) demoRoutes(app, settings.demo);
   return app;

@@ -183,6 +183,7 @@ export function projectRoutes(app: App, { stores, dispatcher, settings }: AppDep
           200: z.object({
             scriptUrl: z.string(),
             snippet: z.string(),
+            previewUrl: z.string().describe('A page that shows the widget for a key.'),
             settings: z.record(z.string(), z.unknown()),
             publishableKeys: z.array(keyView),
           }),
@@ -198,6 +199,7 @@ export function projectRoutes(app: App, { stores, dispatcher, settings }: AppDep
       return {
         scriptUrl: `${base}/widget.js`,
         snippet: snippetFor(base),
+        previewUrl: `${base}/widget/preview`,
         settings: { chatbotName, welcomeMessage, primaryColor, position, avatarUrl, primaryLanguage },
         publishableKeys: publishable,
       };
