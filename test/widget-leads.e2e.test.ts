@@ -2,6 +2,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { newId } from '../stores/postgres/ids.ts';
 import { createApiClient } from './support/api-client.ts';
+import { violations } from './support/axe.ts';
 import { launchBrowser, watchForFaults } from './support/browser.ts';
 import { keepPicture, widgetOn } from './support/chat-widget.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
@@ -66,10 +67,14 @@ afterEach(async () => {
 });
 
 /** Without `lead` the project's settings say when visitors are asked. */
-async function visit(lead?: string, key = project.widgetKey): Promise<void> {
+async function visit(
+  lead?: string,
+  key = project.widgetKey,
+  { lang = 'en', theme = 'light' } = {},
+): Promise<void> {
   const attribute = lead === undefined ? '' : `data-lead="${lead}"`;
   site.serve(
-    `<!doctype html><html lang="en"><head><title>Shop</title><script src="${server}/widget.js" data-api-key="${key}" ${attribute} defer></script></head><body><h1>Shop</h1></body></html>`,
+    `<!doctype html><html lang="${lang}"><head><title>Shop</title><script src="${server}/widget.js" data-api-key="${key}" data-theme="${theme}" ${attribute} defer></script></head><body><main><h1>Shop</h1></main></body></html>`,
   );
   await page.goto(site.url);
   await chat.open();
@@ -89,6 +94,7 @@ test('before the first question: name, address, consent, code; then the chat, wi
   await visit('before');
   expect(await chat.field.isVisible()).toBe(false);
   await keepPicture(page, 'widget-lead');
+  expect(await violations(page)).toEqual([]);
   const next = page.getByRole('button', { name: 'Continue' });
   await next.click();
   expect(await wrong()).toBe('Please enter your name.');
@@ -100,6 +106,7 @@ test('before the first question: name, address, consent, code; then the chat, wi
   await next.click();
   expect(await wrong()).toContain('Please agree first');
   await keepPicture(page, 'widget-lead-wrong');
+  expect(await violations(page)).toEqual([]);
   await page.getByLabel('Orrelby may keep my name and address.').check();
   await next.click();
 
@@ -110,6 +117,7 @@ test('before the first question: name, address, consent, code; then the chat, wi
   await field.fill(code === '123456' ? '654321' : '123456');
   await page.locator('.wrong').getByText('That code is not right').waitFor();
   await keepPicture(page, 'widget-lead-code');
+  expect(await violations(page)).toEqual([]);
   expect(await page.getByText(/New code in \d+ s/).count()).toBe(1);
 
   // A reload comes back to the same step.
@@ -140,21 +148,61 @@ test('offered when a question could not be answered, and declined with a click',
   expect(await chat.field.isVisible()).toBe(true);
 });
 
-test('the address can be changed while the code is awaited', async () => {
-  const [first, second] = [`a-${newId()}@visitors.example`, `b-${newId()}@visitors.example`];
+test('on request, with the keyboard alone, in dark Arabic; axe finds nothing at any step', async () => {
+  const email = `k-${newId()}@visitors.example`;
+  const type = async (text: string) => {
+    await page.keyboard.press('Tab');
+    await page.keyboard.type(text);
+  };
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  await visit('request', project.widgetKey, { lang: 'ar', theme: 'dark' });
+  expect(await chat.field.isVisible()).toBe(true);
+  await keepPicture(page, 'widget-lead-request');
+  expect(await violations(page)).toEqual([]);
+  await chat.tabTo('.offer button', 'Shift+Tab');
+  await page.keyboard.press('Enter');
+  // The form has the focus: its first field.
+  await page.keyboard.type('Mira Holm');
+  await type(email);
+  await type('+47 22 00 00 00');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('ArrowDown');
+  await keepPicture(page, 'widget-lead-dark-arabic');
+  expect(await violations(page)).toEqual([]);
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.locator('.wrong').getByText('يُرجى الموافقة أولًا').waitFor();
+  expect(await chat.focused().getAttribute('name')).toBe('consent');
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Enter');
+  await page.getByLabel('الرمز').waitFor();
+  await keepPicture(page, 'widget-lead-code-dark-arabic');
+  expect(await violations(page)).toEqual([]);
+  await page.keyboard.type(await mailbox.code(email));
+  await page.locator('.thanks').getByText('Mira Holm').waitFor();
+  expect(await chat.focused().getAttribute('class')).toBe('field');
+  await page.keyboard.type('What does a lamp cost?');
+  await page.keyboard.press('Enter');
+  expect(await chat.answer()).toContain('40 euros');
+  expect(await violations(page)).toEqual([]);
+  const [row] = await environment.sql`select count(*)::int as turns from leads l
+    join conversations c on c.lead_id = l.id join turns t on t.conversation_id = c.id where l.email = ${email}`;
+  expect(row).toEqual({ turns: 1 });
+});
+
+test('at 200 % and in forced colours the form is whole', async () => {
+  // A window of 1280 by 800 at 200 %.
+  await page.setViewportSize({ width: 640, height: 400 });
   await visit('before');
-  await page.getByLabel('Your name').fill('Ada Brandt');
-  await page.getByLabel('E-mail address').fill(first);
-  await page.getByRole('checkbox').check();
+  await keepPicture(page, 'widget-lead-zoomed');
+  expect(await chat.fits()).toBe(true);
+  // What has the focus is not hidden behind the header.
+  expect((await page.getByLabel('Your name').boundingBox())!.y).toBeGreaterThan(50);
   await page.getByRole('button', { name: 'Continue' }).click();
-  await page.getByText(first).waitFor();
-  await page.getByRole('button', { name: 'Change the address' }).click();
-  await page.getByLabel('E-mail address').fill(second);
-  await page.getByRole('checkbox').check();
-  await page.getByRole('button', { name: 'Continue' }).click();
-  await page.getByText(second).waitFor();
-  await page.getByLabel('Code').fill(await mailbox.code(second));
-  await page.locator('.thanks').waitFor();
+  expect(await chat.focused().getAttribute('name')).toBe('name');
+  await page.setViewportSize({ width: 1000, height: 800 });
+  await page.emulateMedia({ forcedColors: 'active' });
+  await keepPicture(page, 'widget-lead-forced-colours');
 });
 
 test('another code is sent once the countdown is over, and only that one works', async () => {
@@ -175,7 +223,7 @@ test('another code is sent once the countdown is over, and only that one works',
   await page.locator('.thanks').waitFor();
 });
 
-test('what else the project wants to know is asked, and what does not fit is named', async () => {
+test('what else the project wants to know is asked, what does not fit is named, and the address can be changed', async () => {
   const email = `f-${newId()}@visitors.example`;
   await visit('before');
   await page.getByLabel('Your name').fill('Mira Holm');
@@ -203,6 +251,16 @@ test('what else the project wants to know is asked, and what does not fit is nam
   await page.reload();
   await chat.open();
   await page.getByText(`We sent a six-digit code to ${email}.`).waitFor();
+
+  // Another address that is taken gets a code of its own.
+  const other = `o-${newId()}@visitors.example`;
+  await page.getByRole('button', { name: 'Change the address' }).click();
+  await page.getByLabel('E-mail address').fill(other);
+  await page.getByRole('checkbox').check();
+  await next.click();
+  await page.getByText(other).waitFor();
+  await page.getByLabel('Code').fill(await mailbox.code(other));
+  await page.locator('.thanks').waitFor();
 });
 
 test('offered after as many answers as the project says; a project that never set a mode asks nobody', async () => {

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from
 import { signVisitor } from '../auth/visitor-tokens.ts';
 import { visitorLogin } from '../domain/visitor-logins.ts';
 import { createApiClient } from './support/api-client.ts';
+import { violations } from './support/axe.ts';
 import { launchBrowser, watchForFaults } from './support/browser.ts';
 import { keepPicture, widgetOn } from './support/chat-widget.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
@@ -72,7 +73,7 @@ async function createProject(mode: 'none' | 'embedded_only' | 'external_api'): P
 
 async function visit({ widgetKey }: TestProject, attributes = '', language = 'en'): Promise<void> {
   site.serve(
-    `<!doctype html><html lang="${language}"><head><title>Shop</title><script src="${server}/widget.js" data-api-key="${widgetKey}" ${attributes} defer></script></head><body><h1>Shop</h1></body></html>`,
+    `<!doctype html><html lang="${language}"><head><title>Shop</title><script src="${server}/widget.js" data-api-key="${widgetKey}" ${attributes} defer></script></head><body><main><h1>Shop</h1></main></body></html>`,
   );
   await page.goto(site.url);
 }
@@ -86,6 +87,7 @@ test('signs in, asks as that visitor, stays signed in over a reload, and is forg
   await chat.open();
   expect(await chat.field.isVisible()).toBe(false);
   await keepPicture(page, 'widget-sign-in');
+  expect(await violations(page)).toEqual([]);
   const submit = page.getByRole('button', { name: 'Sign in', exact: true });
   await submit.click();
   await page.locator('.wrong').getByText('Please enter an e-mail address').waitFor();
@@ -113,22 +115,25 @@ test('signs in, asks as that visitor, stays signed in over a reload, and is forg
   expect(await page.evaluate('JSON.stringify({ ...localStorage })')).not.toContain('Ada');
 });
 
-test('a login that ended meanwhile is asked for again; in German, too', async () => {
+test('a login that ended meanwhile is asked for again; in dark Arabic, where axe finds nothing either', async () => {
   const project = await createProject('external_api');
-  await visit(project, '', 'de');
+  await visit(project, 'data-theme="dark"', 'ar');
   await chat.open();
   const signIn = async () => {
-    await page.getByLabel('E-Mail-Adresse').fill('ada@shop.example');
-    await page.getByLabel('Passwort').fill('open sesame');
-    await page.getByLabel('Passwort').press('Enter');
+    await page.getByLabel('البريد الإلكتروني').fill('ada@shop.example');
+    await page.getByLabel('كلمة المرور').fill('open sesame');
+    await page.getByLabel('كلمة المرور').press('Enter');
     await chat.field.waitFor();
   };
   await signIn();
   await environment.stores.visitorLogins.replaceSecret(project.id);
   await chat.ask(question);
-  await page.getByLabel('Passwort').waitFor();
+  await page.getByLabel('كلمة المرور').waitFor();
+  await page.locator('.problem').getByText('يُرجى تسجيل الدخول أولًا.').waitFor();
+  await keepPicture(page, 'widget-sign-in-dark-arabic');
+  expect(await violations(page)).toEqual([]);
   await signIn();
-  await page.getByRole('button', { name: 'Noch einmal' }).click();
+  await page.getByRole('button', { name: 'حاول مرة أخرى' }).click();
   expect(await chat.answer()).toContain('40 euros');
 });
 

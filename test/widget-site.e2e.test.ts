@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { violations } from './support/axe.ts';
 import { launchBrowser, watchForFaults } from './support/browser.ts';
 import { keepPicture, widgetOn } from './support/chat-widget.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
+import { measuredWork, slowDown, tasksDuring } from './support/main-thread.ts';
 import { createPlayedAnswers, source } from './support/played-answers.ts';
 import { startSite } from './support/site.ts';
 
 // The widget on a customer's site, which is another origin than the server's. The test plays the model, so that it
 // knows what is said and when.
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const longAnswer = readFileSync(new URL('./support/long-answer.md', import.meta.url), 'utf8');
 const nonce = 'c2l0ZQ';
 
@@ -61,18 +61,6 @@ async function visit(content: string, headers: Record<string, string> = {}): Pro
   await page.goto(site.url);
 }
 
-interface TraceEvent {
-  name: string;
-  ph: string;
-  pid: number;
-  tid: number;
-  ts: number;
-  /** Of the clock and of the thread, in microseconds. */
-  dur: number;
-  tdur?: number;
-  args?: { name?: string };
-}
-
 const inWidget = (selector: string) =>
   `document.querySelector('frontdesk-chat').shadowRoot.querySelector('${selector}')`;
 const styleOf = (selector: string, properties: string[]) =>
@@ -80,13 +68,6 @@ const styleOf = (selector: string, properties: string[]) =>
     const style = getComputedStyle(${inWidget(selector)});
     return Object.fromEntries(${JSON.stringify(properties)}.map((name) => [name, style[name]]));
   })()`);
-
-/** What axe finds in the widget and around it. */
-async function violations(): Promise<unknown> {
-  await page.evaluate(axe);
-  return await page.evaluate(`axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
-    .then(({ violations }) => violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.flat().join(' '))]))`);
-}
 
 test('an answer in Markdown grows without being made anew, and its citations open the quoted passage', async () => {
   await visit(html(tag('data-title="Orrelby" data-primary-color="#2f5d50"')));
@@ -96,7 +77,7 @@ test('an answer in Markdown grows without being made anew, and its citations ope
   await turn.write(
     '## Delivery\n\nWe ship to **Norway** [1].\n\n| Country | Price |\n|---|--:|\n| Norway | €19.90 |\n',
   );
-  await page.locator('.text td').first().waitFor();
+  await chat.lastTurn().locator('.text td').first().waitFor();
   await page.evaluate(`
     const text = document.querySelector('frontdesk-chat').shadowRoot.querySelector('.text');
     window.before = [...text.querySelectorAll("h2, h2 ~ p, td")];`);
@@ -104,7 +85,7 @@ test('an answer in Markdown grows without being made anew, and its citations ope
   await turn.write(
     '\nSee [our page](https://example.com/shipping) or [this](javascript:alert(1)). <b onclick="x()">x</b>',
   );
-  await page.locator('.text a').waitFor();
+  await chat.lastTurn().locator('.text a').waitFor();
   await keepPicture(page, 'widget-streaming');
   await turn.finish([
     source(1, 'Shipping', 'We ship to Norway for €19.90.'),
@@ -113,14 +94,14 @@ test('an answer in Markdown grows without being made anew, and its citations ope
   await chat.answer();
 
   expect(await page.evaluate('before.map((node) => node.isConnected)')).toEqual([true, true, true, true]);
-  expect(await page.locator('.text tr').count()).toBe(3);
-  expect(await page.locator('.text a').getAttribute('href')).toBe('https://example.com/shipping');
-  expect(await page.locator('.text').textContent()).toContain('<b onclick="x()">x</b>');
-  expect(await page.locator('.text b').count()).toBe(0);
+  expect(await chat.lastTurn().locator('.text tr').count()).toBe(3);
+  expect(await chat.lastTurn().locator('.text a').getAttribute('href')).toBe('https://example.com/shipping');
+  expect(await chat.lastTurn().locator('.text').textContent()).toContain('<b onclick="x()">x</b>');
+  expect(await chat.lastTurn().locator('.text b').count()).toBe(0);
   await page.getByRole('button', { name: 'Source 1: Shipping' }).click();
   expect(await page.locator('details[open] blockquote').textContent()).toBe('We ship to Norway for €19.90.');
   await keepPicture(page, 'widget-markdown');
-  expect(await violations()).toEqual([]);
+  expect(await violations(page)).toEqual([]);
 });
 
 test('stop, and what was said until then stays; another attempt begins anew', async () => {
@@ -149,7 +130,8 @@ test('a failed question says so and can be asked again; thumbs and a comment are
   await chat.open();
   await chat.ask('Will this fail?');
   await (await answers.begin('Will this fail?')).fail('The model is not available at the moment.');
-  await page.locator('.problem').getByText('The model is not available').waitFor();
+  // Why it failed is for whoever runs the site.
+  await page.locator('.problem').getByText('This question could not be answered.').waitFor();
   await keepPicture(page, 'widget-failed');
   await page.getByRole('button', { name: 'Try again' }).click();
   const turn = await answers.begin('Will this fail?');
@@ -164,43 +146,37 @@ test('a failed question says so and can be asked again; thumbs and a comment are
   expect(row).toMatchObject({ rating: 'down', feedback: 'More words.' });
 });
 
-// Up to three times: what else the machine does can only make a task longer, never shorter.
-test('a long answer streams without a task over 50 ms at a quarter of the speed, and moves nothing of the page', {
-  retry: 2,
-}, async () => {
-  const shifts = `window.shifts = 0; new PerformanceObserver((list) => {
+/** In pieces of measured work, which are about as long as the longest task is: only a real regression is so much longer. */
+const longestTask = 8;
+
+test('a long answer moves nothing of the page, is made only once, and leaves the page its turn', async () => {
+  await page.addInitScript(`window.shifts = 0; new PerformanceObserver((list) => {
     for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) shifts += value;
-  }).observe({ type: 'layout-shift', buffered: true });`;
-  await page.addInitScript(shifts);
+  }).observe({ type: 'layout-shift', buffered: true });`);
   await visit(html(tag()));
+  const warm = chat.warm();
   await chat.open();
+  await warm;
   // Neither the launcher nor the panel has moved anything.
   expect(await page.evaluate('shifts')).toBe(0);
-  const client = await context.newCDPSession(page);
-  await client.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+  await slowDown(page, 4);
+  const work = await measuredWork(browser, page);
   await chat.ask('Say a lot');
   const turn = await answers.begin('Say a lot');
-  await browser.startTracing(page, {
-    categories: ['toplevel', 'disabled-by-default-devtools.timeline', 'devtools.timeline'],
+  await page.evaluate(`window.made = 0; new MutationObserver((records) => {
+    for (const { addedNodes } of records) for (const node of addedNodes)
+      if (node instanceof Element) made += 1 + node.querySelectorAll('*').length;
+  }).observe(${inWidget('.text')}, { childList: true, subtree: true });`);
+  const tasks = await tasksDuring(browser, page, async () => {
+    for (const piece of longAnswer.match(/[\s\S]{1,60}/g)!) await turn.write(piece);
+    await turn.finish();
+    await chat.answer();
   });
-  for (const piece of longAnswer.match(/[\s\S]{1,60}/g)!) await turn.write(piece);
-  await turn.finish();
-  await chat.answer();
-  const trace = JSON.parse(String(await browser.stopTracing()));
-  const { traceEvents } = trace as { traceEvents: TraceEvent[] };
-  const main = traceEvents.filter(
-    ({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain',
-  );
-  // The time of the thread itself: what else this machine does meanwhile is no fault of the widget.
-  const tasks = traceEvents.filter(
-    ({ name, ph, pid, tid }) =>
-      ph === 'X' &&
-      name.endsWith('RunTask') &&
-      main.some((thread) => thread.pid === pid && thread.tid === tid),
-  );
-  const longest = Math.max(...tasks.map(({ tdur, dur }) => (tdur ?? dur) / 1000));
   expect(tasks.length).toBeGreaterThan(100);
-  expect(longest).toBeLessThan(50);
+  expect(Math.max(...tasks)).toBeLessThan(longestTask * work);
+  // What is still being written may turn out to be something else; what is complete is never made again.
+  const there = await page.evaluate<number>(`${inWidget('.text')}.querySelectorAll('*').length`);
+  expect(await page.evaluate<number>('made')).toBeLessThan(1.5 * there);
   // Columns of a table in the answer widen while its rows come, and nothing else.
   expect(await page.evaluate<number>('shifts')).toBeLessThan(0.01);
 });
@@ -228,7 +204,7 @@ test('formatting is loaded when asked for, sent as Markdown, and shown as what i
   await turn.write('Yes.');
   await turn.finish();
   await chat.answer();
-  expect(await violations()).toEqual([]);
+  expect(await violations(page)).toEqual([]);
 });
 
 test('a strict content security policy: a nonce, no inline style, no eval', async () => {
@@ -283,7 +259,7 @@ test('right to left, in Arabic', async () => {
   await page.locator('summary').click();
   await keepPicture(page, 'widget-arabic');
   expect(await styleOf('.question', ['direction'])).toEqual({ direction: 'rtl' });
-  expect(await violations()).toEqual([]);
+  expect(await violations(page)).toEqual([]);
 });
 
 test('axe finds nothing in light, dark and forced colours, welcomed and asked', async () => {
@@ -293,9 +269,9 @@ test('axe finds nothing in light, dark and forced colours, welcomed and asked', 
     await visit(html(tag(`data-theme="${theme}" data-primary-color="#ffcc00" data-suggestions="One?|Two?"`)));
     await page.evaluate('localStorage.clear()');
     await page.reload();
-    expect(await violations()).toEqual([]);
+    expect(await violations(page)).toEqual([]);
     await chat.open();
-    expect(await violations()).toEqual([]);
+    expect(await violations(page)).toEqual([]);
     await keepPicture(page, `widget-yellow-${theme}`);
   }
   await page.emulateMedia({ forcedColors: 'active', reducedMotion: 'reduce' });
@@ -308,11 +284,7 @@ test('at 200 % the whole is there, and nothing has to be scrolled sideways', asy
   await visit(html(tag('data-suggestions="One?|Two?|Three?"')));
   await chat.open();
   await keepPicture(page, 'widget-zoomed');
-  expect(
-    await page.evaluate(
-      `(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(${inWidget('.log')})`,
-    ),
-  ).toBe(true);
+  expect(await chat.fits()).toBe(true);
   expect(await chat.field.isVisible()).toBe(true);
 });
 
@@ -337,13 +309,37 @@ test('two widgets, a router that replaces the body, and four corners', async () 
   }
 });
 
-test('a key that was revoked: the visitor is told, and the page has no error of its own', async () => {
-  await visit(html(tag().replace(project.widgetKey, 'cb_test_revoked')));
+test('a key that was revoked: the visitor is told in their language, the page in the server’s words', async () => {
+  await visit(html(tag().replace(project.widgetKey, 'cb_test_revoked'), { lang: 'de' }));
   await chat.open();
-  await chat.ask('May I?');
-  await page.locator('.problem').getByText('unknown, revoked or expired').waitFor();
+  const heard = page.evaluate(`new Promise((resolve) => Frontdesk.on('error', resolve))`);
+  await chat.ask('Darf ich?');
+  await page.locator('.problem').getByText('Dieser Chat ist für diese Seite nicht eingerichtet.').waitFor();
+  expect(await heard).toEqual({
+    code: 'INVALID_API_KEY',
+    message: 'This API key is unknown, revoked or expired.',
+  });
   await keepPicture(page, 'widget-refused');
   const errors = faults.filter((fault) => !/401|unknown, revoked or expired/.test(fault));
   expect(errors).toEqual([]);
+  faults = [];
+});
+
+test('the preview shows a project as its pages will have it, and the tag for them', async () => {
+  await page.goto(`${server}/widget/preview#api-key=${project.widgetKey}&title=Shop&theme=dark`);
+  await page.getByRole('dialog', { name: 'Chat with Shop' }).waitFor();
+  await page.getByLabel('Language').selectOption('de');
+  await page.getByRole('dialog', { name: 'Chat mit Shop' }).waitFor();
+  expect(await page.locator('#tag').textContent()).toBe(
+    `<script src="${server}/widget.js" data-api-key="${project.widgetKey}" data-title="Shop" data-language="de" data-theme="dark" defer></script>`,
+  );
+  await keepPicture(page, 'widget-preview');
+  expect(await violations(page)).toEqual([]);
+  faults = [];
+  await page.getByLabel('Key of the project').fill('cb_test_revoked');
+  await page.getByLabel('Key of the project').press('Tab');
+  await page.getByText('unknown, revoked or expired').waitFor();
+  expect(await page.locator('frontdesk-chat').count()).toBe(0);
+  // The browser reports the 401.
   faults = [];
 });

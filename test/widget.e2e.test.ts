@@ -1,13 +1,10 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { readConfig } from '../config.ts';
-import { demoSettings } from '../infra/demo/settings.ts';
 import { createApiClient } from './support/api-client.ts';
 import { launchBrowser, watchForFaults } from './support/browser.ts';
 import { keepPicture, widgetOn } from './support/chat-widget.ts';
+import { createDemo } from './support/demo-home.ts';
 import { createTestEnvironment, type TestEnvironment } from './support/environment.ts';
 import type { RunningProcess } from './support/processes.ts';
 
@@ -28,9 +25,8 @@ let faults: readonly string[];
 
 beforeAll(async () => {
   environment = await createTestEnvironment(inject('servers'));
-  const project = await environment.createProject();
-  await environment.sql`update projects set settings = ${environment.sql.json(demoSettings)} where id = ${project.id}`;
-  home = await homeOf({ projectId: project.id, apiKey: project.key, widgetKey: project.widgetKey });
+  const demo = await createDemo(environment);
+  home = demo.home;
   const [api, started, launched] = await Promise.all([
     environment.startApi({ FRONTDESK_HOME: home, TEMPORAL_UI_URL: inject('servers').temporalUiUrl }),
     environment.startWorker(),
@@ -39,7 +35,7 @@ beforeAll(async () => {
   url = api.url;
   worker = started;
   browser = launched;
-  const client = createApiClient(url, project.key);
+  const client = createApiClient(url, demo.project.key);
   const ingest = async (file: string) =>
     client.ready(await client.upload(await readFile(new URL(file, articles), 'utf8')));
   await Promise.all(['shipping.md', 'opening-hours.md', 'warranty.md'].map(ingest));
@@ -61,26 +57,6 @@ afterEach(async () => {
   expect(faults).toEqual([]);
   await context.close();
 });
-
-/** A FRONTDESK_HOME with the keys of this test's project; the models are the ones that are there already. */
-async function homeOf(keys: object): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'frontdesk-widget-'));
-  await symlink(join(readConfig().FRONTDESK_HOME, 'models'), join(folder, 'models'));
-  await writeFile(join(folder, 'demo-keys.json'), JSON.stringify(keys));
-  return folder;
-}
-
-/** The host of the widget has the focus as well. */
-const focused = () => page.locator(':focus').last();
-
-/** Presses the key until the focus is on what the selector finds. */
-async function tabTo(selector: string, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
-  for (let presses = 0; presses < 25; presses++) {
-    await page.keyboard.press(key);
-    if ((await page.locator(`${selector}:focus`).count()) > 0) return;
-  }
-  throw new Error(`${key} does not reach ${selector}`);
-}
 
 async function withoutWorker(run: () => Promise<void>): Promise<void> {
   worker.kill('SIGKILL');
@@ -121,20 +97,20 @@ test('a question that the articles do not answer is declined, with what came clo
 });
 
 test('with the keyboard alone: open, ask, read the source, close', async () => {
-  await tabTo('.launcher');
+  await chat.tabTo('.launcher');
   await page.keyboard.press('Enter');
   await chat.panel.waitFor();
-  expect(await focused().getAttribute('class')).toBe('field');
+  expect(await chat.focused().getAttribute('class')).toBe('field');
   await page.keyboard.type(question);
   await page.keyboard.press('Enter');
   await chat.answer();
-  expect(await focused().getAttribute('class')).toBe('field');
-  await tabTo('summary', 'Shift+Tab');
+  expect(await chat.focused().getAttribute('class')).toBe('field');
+  await chat.tabTo('summary', 'Shift+Tab');
   await page.keyboard.press('Enter');
   expect(await page.locator('details[open] blockquote').textContent()).toContain('19.90');
   await page.keyboard.press('Escape');
   expect(await chat.panel.isVisible()).toBe(false);
-  expect(await focused().getAttribute('class')).toBe('launcher');
+  expect(await chat.focused().getAttribute('class')).toBe('launcher');
 });
 
 test('the conversation is there on the next page, and removed from the device on request', async () => {

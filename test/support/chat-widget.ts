@@ -17,6 +17,36 @@ export function widgetOn(page: Page) {
     status: page.locator('.status:visible').last(),
     announced: page.locator('[role="status"]').last(),
 
+    /** What has the focus; the host of the widget has it as well. */
+    focused: () => page.locator(':focus').last(),
+    /** Presses the key until the focus is on what the selector finds. */
+    async tabTo(selector: string, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
+      for (let presses = 0; presses < 25; presses++) {
+        await page.keyboard.press(key);
+        if ((await page.locator(`${selector}:focus`).count()) > 0) return;
+      }
+      throw new Error(`${key} does not reach ${selector}`);
+    },
+
+    /** Whether nothing of the conversation has to be scrolled sideways. */
+    fits: () =>
+      page.evaluate<boolean>(
+        `(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('frontdesk-chat').shadowRoot.querySelector('.log'))`,
+      ),
+
+    /** Resolves when an open panel has prepared itself for answers. Call it before the panel is opened. */
+    warm: () =>
+      page.evaluate<void>(`new Promise((resolve) => {
+        let had = false;
+        const look = () => {
+          const stage = document.querySelector('frontdesk-chat')?.shadowRoot.querySelector('.panel > .text');
+          had ||= Boolean(stage);
+          if (had && !stage) resolve();
+          else requestAnimationFrame(look);
+        };
+        look();
+      })`),
+
     async open(): Promise<void> {
       await launcher.click();
       await panel.waitFor();

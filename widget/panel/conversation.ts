@@ -26,7 +26,8 @@ export interface ChatTurn {
   /** Where a person can be written to, as there was no answer. */
   contactEmail?: string;
   rating?: 'up' | 'down';
-  error?: string;
+  /** Why it failed: the server's code for it, and its words where they may be for the visitor. */
+  problem?: { code: string; message?: string };
 }
 
 export interface Lead {

@@ -25,7 +25,7 @@ export function createDriver(
   on: {
     trouble(id: string, trouble: Trouble): void;
     end(turn: ChatTurn): void;
-    refused(error: ApiError): void;
+    failed(problem: { code: string; message: string }): void;
   },
 ): Driver {
   const life = new AbortController();
@@ -150,7 +150,9 @@ export function createDriver(
         return true;
       }
       case 'error':
-        end(id, { state: 'failed', error: frame.message });
+        // What went wrong behind the question is nothing that its visitor could act on.
+        on.failed(frame);
+        end(id, { state: 'failed', problem: { code: frame.code } });
         return true;
       default:
         return false;
@@ -165,8 +167,9 @@ export function createDriver(
     }
     // The visitor's session has ended, so they are asked again.
     if (error.code === 'ASSISTANT_SESSION_NOT_FOUND') conversation.setLead(undefined);
-    on.refused(error);
-    end(turn.id, { state: 'failed', error: error.message });
+    const { code, message } = error;
+    on.failed({ code, message });
+    end(turn.id, { state: 'failed', problem: { code, message } });
   }
 
   function end(id: string, values: Partial<ChatTurn>): void {

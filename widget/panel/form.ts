@@ -69,7 +69,7 @@ export function createChoice(
 
 function labelled(label: string, input: HTMLElement): HTMLElement {
   input.addEventListener('input', () => input.removeAttribute('aria-invalid'));
-  return h('label', { class: 'labelled' }, h('span', { dir: 'auto' }, label), input);
+  return h('label', { class: 'labelled' }, h('span', {}, h('bdi', {}, label)), input);
 }
 
 /** Marks a field as what is wrong. */

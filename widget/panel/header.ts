@@ -49,7 +49,7 @@ export function createHeader(
       'header',
       {},
       mark,
-      h('div', { class: 'who' }, h('p', { class: 'title', dir: 'auto' }, title), subtitle),
+      h('div', { class: 'who' }, h('p', { class: 'title' }, h('bdi', {}, title)), subtitle),
       restart,
       button(texts.close, icons.close(), on.close),
       confirm,

@@ -7,6 +7,7 @@ import { type Api, ApiError, type LeadReply } from './api.ts';
 import type { Conversation, Lead } from './conversation.ts';
 import { createField, createForm, invalid } from './form.ts';
 import { createLeadFields } from './lead-fields.ts';
+import { problemText } from './problems.ts';
 
 export interface LeadView {
   node: HTMLElement;
@@ -50,22 +51,10 @@ export function createLeadView(
 
   function explain(error: unknown): string {
     if (!(error instanceof ApiError)) return texts.unreachable;
-    switch (error.code) {
-      case 'ASSISTANT_INVALID_OTP':
-        return texts.leadCodeWrong;
-      case 'ASSISTANT_OTP_EXPIRED':
-      case 'ASSISTANT_OTP_NOT_FOUND':
-        return texts.leadCodeExpired;
-      case 'RATE_LIMIT_EXCEEDED':
-        // In the session's language, with how long to wait.
-        return error.message || texts.leadBlocked;
-      case 'ASSISTANT_SESSION_NOT_FOUND':
-      case 'ASSISTANT_OTP_NOT_PENDING':
-        conversation.setLead(undefined);
-        return texts.leadExpired;
-      default:
-        return error.isTemporary ? texts.unreachable : error.message;
-    }
+    const { code } = error;
+    if (code === 'ASSISTANT_SESSION_NOT_FOUND' || code === 'ASSISTANT_OTP_NOT_PENDING')
+      conversation.setLead(undefined);
+    return problemText(texts, error.status === 0 || error.status >= 500 ? {} : error, texts.unreachable);
   }
 
   function details(): HTMLFormElement {

@@ -8,19 +8,22 @@ import { fill } from '../texts/launcher.ts';
 import { createApi } from './api.ts';
 import { createComposer } from './composer.ts';
 import { type Change, type ChatTurn, createConversation, isOpen, type Lead } from './conversation.ts';
+import { createDialog } from './dialog.ts';
 import { createDriver } from './driver.ts';
 import { createHeader } from './header.ts';
-import type { LeadView } from './lead.ts';
+import { createIntroduction, loadForms } from './introduction.ts';
 import { createLog } from './log.ts';
-import type { SignInView } from './login.ts';
-import { warmUp } from './markdown.ts';
 import css from './panel.css';
+import { problemText } from './problems.ts';
 import { createTurnView, type TurnView } from './turn-view.ts';
 import { createVisitor } from './visitor.ts';
+import { warmUp } from './warm-up.ts';
 import { createWelcome } from './welcome.ts';
 
 /** Older turns are shown on request, so that opening a long conversation stays quick. */
 const shownTurns = 20;
+/** Letters of an answer that are announced at most. */
+const readOut = 800;
 
 const languages: Record<string, () => Promise<{ texts: Texts }>> = {
   en: () => import('../texts/en.ts'),
@@ -28,8 +31,6 @@ const languages: Record<string, () => Promise<{ texts: Texts }>> = {
   es: () => import('../texts/es.ts'),
   ar: () => import('../texts/ar.ts'),
 };
-
-const loadForms = () => import('./forms.ts');
 
 export async function createPanel(context: PanelContext): Promise<Panel> {
   const { settings, root } = context;
@@ -41,7 +42,7 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
   const leadMode = options.lead ?? settings.leadMode ?? 'off';
   const { lead } = stored<{ lead?: Lead }>(context.storageName) ?? {};
   const needsForms = settings.requiresLogin || leadMode !== 'off' || lead;
-  let [spoken, forms] = await Promise.all([
+  const [spoken, forms] = await Promise.all([
     languages[context.language]!(),
     needsForms ? loadForms() : undefined,
   ]);
@@ -53,21 +54,21 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
   const api = createApi(options, () => visitor.token);
   const conversation = createConversation(context.storageName, onChange);
   const views = new Map<string, TurnView>();
-  let visible = false;
+  /** The questions whose end is still to be told. */
+  const awaited = new Set<string>();
+  let warming: ReturnType<typeof setTimeout> | undefined;
   let firstShown = Math.max(0, conversation.turns.length - shownTurns);
-  let leadView: LeadView | undefined;
-  let signInView: SignInView | undefined;
 
   const driver = createDriver(context.storageName, api, conversation, visitor, {
     trouble: (id, trouble) => views.get(id)?.trouble(trouble),
     end(turn) {
       const { turnId = '', state: status, reply: text, sources } = turn;
       context.emit('answer', { turnId, status, text, sources });
-      if (isMoment(status)) offerLead();
+      introduction.ended(status);
     },
-    refused({ code, message }) {
+    failed({ code, message }) {
       // Where its form cannot be loaded, the next try asks for it again.
-      if (code === 'VISITOR_LOGIN_REQUIRED') requireSignIn().catch(() => {});
+      if (code === 'VISITOR_LOGIN_REQUIRED') introduction.requireSignIn().catch(() => {});
       context.emit('error', { code, message });
     },
   });
@@ -100,9 +101,9 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
   const announcer = h('p', { class: 'hidden', role: 'status' });
   const notice = h('p', { class: 'notice' });
   const footer = h('footer', {}, composer.node, notice);
-  const panel = h(
-    'div',
-    { class: 'panel', role: 'dialog', 'aria-label': fill(texts.dialog, { title }), hidden: true },
+  const dialog = createDialog(
+    fill(texts.dialog, { title }),
+    () => context.close(),
     header.node,
     log.node,
     footer,
@@ -112,11 +113,35 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     ask(question),
   );
   const earlier = h('button', { type: 'button', class: 'quiet earlier' }, texts.earlier);
-  root.prepend(panel);
+  root.prepend(dialog.node);
 
   const announce = (text: string) => {
     announcer.textContent = text;
   };
+
+  const introduction = createIntroduction(
+    {
+      texts,
+      language: context.language,
+      settings,
+      mode: leadMode,
+      forms,
+      api,
+      conversation,
+      visitor,
+      log,
+      composer,
+    },
+    {
+      announce,
+      stage: (stage) => context.emit('lead', { stage }),
+      signedIn() {
+        greet();
+        draw();
+      },
+      ready: () => dialog.isShown && composer.focus(),
+    },
+  );
 
   function greet(): void {
     const said = options.welcome || settings.welcomeMessage;
@@ -138,12 +163,7 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     log.content.replaceChildren(welcome.node);
     if (firstShown > 0) log.content.replaceChildren(earlier);
     for (const turn of turns) log.content.append(viewOf(turn).node);
-    leadView = undefined;
-    signInView = undefined;
-    composer.node.hidden = false;
-    if (forms && settings.requiresLogin && !visitor.token) showSignIn(forms);
-    else if (forms && (leadMode === 'before' || conversation.lead)) requireLead();
-    else if (leadMode === 'request') offerLead();
+    introduction.draw();
     refresh();
   }
   function viewOf(turn: ChatTurn): TurnView {
@@ -151,9 +171,10 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
       retry,
       rate,
       announce,
-      grown: () => visible && log.follow(newest()),
+      grown: () => dialog.isShown && log.follow(newest()),
     });
     views.set(turn.id, view);
+    if (isOpen(turn)) awaited.add(turn.id);
     const live = conversation.liveText(turn.id);
     if (live) view.write(live);
     return view;
@@ -188,11 +209,13 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
         draw();
         break;
       case 'lead':
-        leadView?.update();
+        introduction.update();
         remind();
         break;
       case 'unread':
-        context.setUnread(change.count);
+        // Another tab counts what this one has on its screen.
+        if (change.count > 0 && dialog.isShown && !document.hidden) conversation.setUnread(0);
+        else context.setUnread(change.count);
         break;
     }
   }
@@ -202,16 +225,16 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     if (view) view.update(turn);
     else {
       log.content.append(viewOf(turn).node);
-      if (leadView) log.content.append(leadView.node);
-      if (signInView) log.content.append(signInView.node);
+      introduction.toEnd();
     }
     refresh();
-    if (!isOpen(turn)) {
-      if (visible) announce(turn.reply || turn.error || texts.failed);
+    // Thumbs change a turn as well, which is no news.
+    if (!isOpen(turn) && awaited.delete(turn.id)) {
+      if (dialog.isShown) announce(beginningOf(turn.reply) || problemText(texts, turn.problem ?? {}));
       else if (turn.state === 'answered' || turn.state === 'declined')
         conversation.setUnread(conversation.unread + 1);
     }
-    if (visible) log.follow(newest());
+    if (dialog.isShown) log.follow(newest());
     driver.kick();
   }
 
@@ -236,114 +259,6 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     await api.rate(turn, rating, text).catch(() => {});
   }
 
-  // ---- Who the visitor is
-
-  function focusField(): void {
-    if (composer.node.hidden) (signInView ?? leadView)?.focus();
-    else composer.focus();
-  }
-  /** The server wants to know who asks, or knows better: what was kept of an earlier login is good no longer. */
-  async function requireSignIn(): Promise<void> {
-    const hadToken = visitor.token !== undefined;
-    visitor.signedOut();
-    // A token of the page's own can only be renewed by the page, which hears of the error. Where nobody has to sign in
-    // any more, the next try needs no token.
-    if (visitor.token !== undefined || (hadToken && !settings.requiresLogin)) return;
-    forms ??= await loadForms();
-    showSignIn(forms);
-  }
-  function showSignIn({ createSignIn }: NonNullable<typeof forms>): void {
-    if (signInView) return;
-    composer.node.hidden = true;
-    signInView = createSignIn(texts, api, { email: visitor.user?.email }, (token, name) => {
-      visitor.signedIn(token, name);
-      greet();
-      draw();
-      announce(fill(name ? texts.welcomeName : texts.welcome, { name: name ?? '' }));
-      focusField();
-    });
-    log.content.append(signInView.node);
-  }
-
-  /** Whether the answer that has just ended is the one after which the visitor is asked. */
-  function isMoment(status: ChatTurn['state']): boolean {
-    if (conversation.lead) return false;
-    if (leadMode === 'unanswered') return status === 'declined';
-    const isAnswer = ({ state }: Pick<ChatTurn, 'state'>) => state === 'answered' || state === 'declined';
-    return (
-      leadMode === 'after' &&
-      isAnswer({ state: status }) &&
-      conversation.turns.filter(isAnswer).length === (settings.leadAfter ?? 3)
-    );
-  }
-
-  function makeLeadView(skip?: () => void): void {
-    leadView = forms!.createLeadView(
-      texts,
-      api,
-      conversation,
-      {
-        ...visitor.user,
-        language: context.language,
-        consent: settings.leadConsent ?? '',
-        fields: settings.leadFields ?? [],
-        resendSeconds: settings.leadResendSeconds ?? 60,
-      },
-      {
-        announce,
-        stage: (stage) => context.emit('lead', { stage }),
-        ready() {
-          composer.node.hidden = false;
-          // Its thanks stay where they are.
-          leadView = undefined;
-          if (visible) composer.focus();
-        },
-        skip,
-      },
-    );
-    log.content.append(leadView.node);
-  }
-  /** Nothing can be asked until the visitor's address is confirmed. */
-  function requireLead(): void {
-    if (conversation.lead?.stage === 'ready') return;
-    composer.node.hidden = leadMode === 'before';
-    makeLeadView(leadMode === 'before' ? undefined : skipLead);
-  }
-  function skipLead(): void {
-    leadView?.destroy();
-    leadView?.node.remove();
-    leadView = undefined;
-    conversation.setLead(undefined);
-    composer.focus();
-  }
-  function offerLead(): void {
-    if (leadView) return;
-    const yes = h('button', { type: 'button', class: 'quiet' }, texts.leadOfferYes);
-    const offer = h('div', { class: 'offer' }, h('p', {}, texts.leadOffer), yes);
-    yes.addEventListener('click', () => {
-      offer.remove();
-      makeLeadView(skipLead);
-      leadView?.focus();
-    });
-    log.content.append(offer);
-  }
-
-  // ---- The panel as a dialog
-
-  /** On a phone the panel is the whole screen, above the keyboard. */
-  const fitScreen = () => {
-    const { visualViewport } = window;
-    panel.style.setProperty('--height', `${visualViewport?.height ?? innerHeight}px`);
-    panel.style.setProperty('--top', `${visualViewport?.offsetTop ?? 0}px`);
-  };
-  const isWholeScreen = () => getComputedStyle(panel).getPropertyValue('--whole').trim() === '1';
-
-  panel.addEventListener('keydown', (event) => {
-    // The page's own shortcuts must not act on what is typed here.
-    event.stopPropagation();
-    if (event.key === 'Escape' && !event.isComposing) context.close();
-    if (event.key === 'Tab' && isWholeScreen()) keepFocus(panel, event);
-  });
   earlier.addEventListener('click', () => {
     firstShown = Math.max(0, firstShown - shownTurns);
     draw();
@@ -355,7 +270,6 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
   addEventListener('online', online);
   addEventListener('offline', online);
 
-  setTimeout(warmUp, 100);
   greet();
   draw();
   online();
@@ -364,28 +278,21 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
 
   return {
     show() {
-      visible = true;
-      panel.hidden = false;
-      fitScreen();
-      visualViewport?.addEventListener('resize', fitScreen);
-      visualViewport?.addEventListener('scroll', fitScreen);
-      panel.setAttribute('aria-modal', String(isWholeScreen()));
+      dialog.show();
+      warming ??= setTimeout(warmUp, 400, dialog.node, texts.you);
       conversation.setUnread(0);
       log.toEnd(newest());
-      focusField();
+      introduction.focus();
     },
     hide() {
-      visible = false;
-      panel.hidden = true;
+      dialog.hide();
       conversation.setClosed();
-      visualViewport?.removeEventListener('resize', fitScreen);
-      visualViewport?.removeEventListener('scroll', fitScreen);
     },
     send: (text) => ask(text),
     identify(identity: Identity | undefined) {
       visitor.identify(identity);
       greet();
-      if (signInView && visitor.token) draw();
+      if (introduction.isSigningIn && visitor.token) draw();
     },
     logout() {
       visitor.forget();
@@ -395,7 +302,8 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
     },
     destroy() {
       for (const view of views.values()) view.destroy();
-      leadView?.destroy();
+      introduction.destroy();
+      clearTimeout(warming);
       driver.destroy();
       conversation.close();
       removeEventListener('online', online);
@@ -404,14 +312,6 @@ export async function createPanel(context: PanelContext): Promise<Panel> {
   };
 }
 
-/** Tab goes round inside what covers the whole screen. */
-function keepFocus(panel: HTMLElement, event: KeyboardEvent): void {
-  const all = [
-    ...panel.querySelectorAll<HTMLElement>('button, [href], input, textarea, summary, [tabindex="0"]'),
-  ].filter((node) => node.getClientRects().length > 0);
-  const active = (panel.getRootNode() as ShadowRoot).activeElement;
-  const edge = event.shiftKey ? all[0] : all.at(-1);
-  if (active !== edge) return;
-  event.preventDefault();
-  (event.shiftKey ? all.at(-1) : all[0])?.focus();
-}
+/** What is read out cannot be skimmed: of a long answer the beginning, up to a word's end. */
+const beginningOf = (text: string) =>
+  text.length <= readOut ? text : `${text.slice(0, text.lastIndexOf(' ', readOut))} …`;

@@ -57,11 +57,6 @@ export function createMarkdown(target: HTMLElement, options: MarkdownOptions): (
   return show;
 }
 
-/** The parser's first use compiles its rules: better before an answer comes than while one does. */
-export function warmUp(): void {
-  new Lexer({ gfm: true }).lex('**a** `b` [c](d)\n\n- e\n\n|f|g|\n|-|-|\n|h|i|\n\n```\nj\n```\n');
-}
-
 /** Makes the children of `parent` that `parts` describe into what `specs` say, touching only what differs. */
 function sync(parent: Node, parts: Part[], specs: Spec[]): void {
   specs.forEach((spec, index) => {

@@ -6,11 +6,12 @@ import { type ChatTurn, isOpen } from './conversation.ts';
 import type { Trouble } from './driver.ts';
 import { icons } from './icons.ts';
 import { createMarkdown } from './markdown.ts';
+import { problemText } from './problems.ts';
 
 /** After this long without a new word the visitor is told that the answer is still being worked on. */
 const patienceMs = 4000;
 /** At most so much new text goes into one picture: a whole batch at once would hold up the page. */
-const lettersPerFrame = 120;
+const lettersPerPicture = 120;
 
 export interface TurnActions {
   retry(turn: ChatTurn): void;
@@ -32,7 +33,8 @@ export interface TurnView {
 export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActions): TurnView {
   let turn = first;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let frame = 0;
+  let picture = 0;
+  let writing: ReturnType<typeof setTimeout> | undefined;
   let next = '';
   let shown = '';
 
@@ -43,7 +45,8 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
   const asked = h(
     first.formatted ? 'div' : 'p',
     { class: first.formatted ? 'question text' : 'question', dir: 'auto' },
-    h('span', { class: 'hidden' }, `${texts.you}: `),
+    // With a direction of its own it has no say in the question's.
+    h('span', { class: 'hidden', dir: 'auto' }, `${texts.you}: `),
     !first.formatted && first.question,
   );
   const node = h('article', { class: 'turn' }, asked, answer);
@@ -79,19 +82,29 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
     }, patienceMs);
   }
 
-  /** Shows a little more of what has come, once a picture: tokens can come faster than the screen shows them. */
+  /**
+   * Shows a little more of what has come, once a picture: tokens can come faster than the screen shows them. Words and
+   * their layout are two tasks, so that neither holds up the page.
+   */
   function grow(): void {
-    frame ||= requestAnimationFrame(() => {
-      frame = 0;
-      shown = next.startsWith(shown)
-        ? next.slice(0, shown.length + lettersPerFrame)
-        : next.slice(0, lettersPerFrame);
+    writing ??= setTimeout(() => {
+      const from = next.startsWith(shown) ? shown.length : 0;
+      shown = next.slice(0, from + lettersPerPicture);
       show(shown);
-      if (shown !== next) grow();
-      else if (!isOpen(turn)) finish();
       if (isOpen(turn)) wait();
-      actions.grown();
+      else if (shown === next) finish();
+      picture = requestAnimationFrame(() => {
+        writing = undefined;
+        actions.grown();
+        if (shown !== next) grow();
+      });
     });
+  }
+
+  function rest(): void {
+    clearTimeout(writing);
+    cancelAnimationFrame(picture);
+    writing = undefined;
   }
 
   function openSource(index: number): void {
@@ -113,8 +126,7 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
 
   function finish(): void {
     clearTimeout(timer);
-    cancelAnimationFrame(frame);
-    frame = 0;
+    rest();
     say(undefined);
     shown = next = turn.reply;
     show(shown);
@@ -135,7 +147,12 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
   function problem(): HTMLElement {
     const again = h('button', { type: 'button', class: 'quiet' }, icons.retry(), texts.retry);
     again.addEventListener('click', () => actions.retry(turn));
-    return h('div', { class: 'problem' }, h('p', { dir: 'auto' }, turn.error ?? texts.failed), again);
+    return h(
+      'div',
+      { class: 'problem' },
+      h('p', { dir: 'auto' }, problemText(texts, turn.problem ?? {})),
+      again,
+    );
   }
 
   function closestList(): HTMLElement {
@@ -230,7 +247,7 @@ export function createTurnView(first: ChatTurn, texts: Texts, actions: TurnActio
     },
     destroy() {
       clearTimeout(timer);
-      cancelAnimationFrame(frame);
+      rest();
     },
   };
   view.update(first);
@@ -254,7 +271,7 @@ function sourceList(sources: readonly Source[], texts: Texts): HTMLElement {
           'summary',
           {},
           h('span', { class: 'number' }, String(index + 1)),
-          h('span', { class: 'name', dir: 'auto' }, title, below && h('span', { class: 'below' }, below)),
+          h('span', { class: 'name' }, h('bdi', {}, title), below && h('span', { class: 'below' }, below)),
           icons.open(),
         ),
         h('blockquote', { dir: 'auto' }, quote),
