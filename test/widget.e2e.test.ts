@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { demoSettings } from '../infra/demo/settings.ts';
 import { createApiClient } from './support/api-client.ts';
 import { launchBrowser, watchForFaults } from './support/browser.ts';
 import { keepPicture, widgetOn } from './support/chat-widget.ts';
