@@ -50,7 +50,7 @@ export function createDialog(label: string, onClose: () => void, ...parts: HTMLE
 function keepFocus(node: HTMLElement, event: KeyboardEvent): void {
   const all = [
     ...node.querySelectorAll<HTMLElement>('button, [href], input, select, textarea, summary, [tabindex="0"]'),
-  ].filter((one) => one.getClientRects().length > 0);
+  ].filter((one) => one.getClientRects().length > 0 && !one.closest('[aria-hidden]'));
   const active = (node.getRootNode() as ShadowRoot).activeElement;
   const edge = event.shiftKey ? all[0] : all.at(-1);
   if (active !== edge) return;
