@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { contactProperties, crmMapping } from '../domain/crm.ts';
 import { newId } from '../stores/postgres/ids.ts';
 import { newApiKey } from '../stores/postgres/keys.ts';
@@ -118,24 +118,22 @@ test('a verified lead becomes a contact, and what changes of it does, too', asyn
   expect((await admin.call('GET', '/crm')).text).not.toContain(token);
 });
 
-test('what passes is tried again: limits with their pause, conflicts, locks, broken connections', async () => {
-  const { id, email } = await addLead();
+test('what passes is tried again: limits with their pause, conflicts, broken connections, lost answers', async () => {
+  // As many leads as faults: each meets one.
   hubSpot.next(
     { status: 429, headers: { 'retry-after': '1' }, category: 'RATE_LIMITS' },
     { status: 409, category: 'CONFLICT' },
     'multi-status',
+    'drop',
+    // The contact is made: the second try changes the same one.
+    'lose the answer',
   );
-  await retry(id);
-  expect(await ended(id, 'synced')).toMatchObject({ attempts: 4, error: null });
-  expect(hubSpot.contacts.get(email)!.properties.firstname).toBe('Mira');
-
-  // The contact is made and the answer lost: the second try changes the same one.
-  const other = await addLead('Jonas');
-  hubSpot.next('lose the answer');
-  await retry(other.id);
-  const contact = await ended(other.id, 'synced');
-  expect(contact).toMatchObject({ attempts: 2, contactId: hubSpot.contacts.get(other.email)!.id });
-  expect([...hubSpot.contacts.keys()].filter((address) => address === other.email)).toHaveLength(1);
+  const leads = await Promise.all(Array.from({ length: 5 }, () => addLead()));
+  await Promise.all(leads.map(({ id }) => retry(id)));
+  for (const { id, email } of leads) {
+    const { contactId, attempts, error } = await ended(id, 'synced');
+    expect([contactId, attempts, error]).toEqual([hubSpot.contacts.get(email)!.id, 2, null]);
+  }
 });
 
 test('what does not pass fails with a reason that says nothing of the visitor, and can be sent again', async () => {
@@ -247,55 +245,64 @@ test('a mapping leaves out what the lead does not have', () => {
   });
 });
 
-test('an erasure takes the contact with it, and one that is on its way does not come after it', async () => {
-  const { stores } = environment;
-  const receiptOf = async (leadId: string, as = admin) => {
-    const { erasure } = (await as.call('POST', `/leads/${leadId}/erase`)).json;
-    return await eventually(async () => {
+async function erase(leadId: string, as = admin) {
+  const { erasure } = (await as.call('POST', `/leads/${leadId}/erase`)).json;
+  return async () =>
+    await eventually(async () => {
       const found = (await as.call('GET', `/erasures/${erasure.id}`)).json.erasure;
       return found.status === 'finished' ? found : undefined;
     }, 90_000);
-  };
-  const sent = await addLead('Zebulon Quill');
-  const never = await addLead('Never Sent');
-  await retry(sent.id);
-  await ended(sent.id, 'synced');
-  // Of a project that keeps what it has of its customers.
-  const keeping = await environment.createProject();
-  const keeper = await adminOf(keeping);
-  await connect({ onErasure: 'keep' }, keeper);
-  const kept = await addLead('Customer', {}, keeping.id);
-  await retry(kept.id, keeper);
-  await eventually(async () => hubSpot.contacts.get(kept.email));
-  // Waiting for its next try when the visitor asks to be forgotten, and changed after that.
-  const waiting = await addLead('Zebulon Quill');
-  hubSpot.next({ status: 503 });
-  await retry(waiting.id);
-  await eventually(async () => ((await contactOf(waiting.id)).attempts === 1 ? true : undefined));
-  const late = receiptOf(waiting.id);
-  await eventually(async () => {
-    const [row] = await environment.sql`select 1 from visitor_erasures where lead_id = ${waiting.id}`;
-    return row;
-  });
-  await stores.leads.change(project.id, waiting.id, { name: 'Late Change' });
+}
 
-  const receipts = await Promise.all([
-    receiptOf(sent.id),
-    receiptOf(never.id),
-    receiptOf(kept.id, keeper),
-    late,
-  ]);
-  expect(receipts.map(({ contact }) => contact)).toEqual([
-    { outcome: 'deleted', reason: null },
-    { outcome: 'never_sent', reason: null },
-    { outcome: 'kept', reason: 'The project keeps contacts of the erased.' },
-    { outcome: 'not_found', reason: null },
-  ]);
-  const there = [sent, kept, waiting].map(({ email }) => hubSpot.contacts.has(email));
-  expect([there, [...hubSpot.blocked]]).toEqual([[false, true, false], []]);
-  const history = environment.temporal.workflow.getHandle(`crm/${sent.id}/1`).describe();
-  await expect(history).rejects.toThrow(/not found/i);
-}, 120_000);
+describe('an erasure', () => {
+  let waiting: Awaited<ReturnType<typeof addLead>>;
+  let late: () => Promise<{ contact: unknown }>;
+
+  test('begins while the lead waits for its next try, and is changed after that', async () => {
+    waiting = await addLead('Zebulon Quill');
+    hubSpot.next({ status: 503 });
+    await retry(waiting.id);
+    await eventually(async () => ((await contactOf(waiting.id)).attempts === 1 ? true : undefined));
+    late = await erase(waiting.id);
+    await environment.stores.leads.change(project.id, waiting.id, { name: 'Late Change' });
+  });
+
+  test('takes the contact with it, unless the project keeps it', async () => {
+    const sent = await addLead('Zebulon Quill');
+    await retry(sent.id);
+    await ended(sent.id, 'synced');
+    const keeping = await environment.createProject();
+    const keeper = await adminOf(keeping);
+    await connect({ onErasure: 'keep' }, keeper);
+    const kept = await addLead('Customer', {}, keeping.id);
+    await retry(kept.id, keeper);
+    // One that still runs is waited for by the erasure.
+    await eventually(async () => {
+      const { contacts } = (await keeper.call('GET', '/crm')).json;
+      return contacts.synced === 1 ? true : undefined;
+    });
+    const never = await addLead('Never Sent');
+    const receipts = await Promise.all([
+      erase(sent.id).then((receipt) => receipt()),
+      erase(kept.id, keeper).then((receipt) => receipt()),
+      erase(never.id).then((receipt) => receipt()),
+    ]);
+    expect(receipts.map(({ contact }) => contact)).toEqual([
+      { outcome: 'deleted', reason: null },
+      { outcome: 'kept', reason: 'The project keeps contacts of the erased.' },
+      { outcome: 'never_sent', reason: null },
+    ]);
+    expect([sent, kept].map(({ email }) => hubSpot.contacts.has(email))).toEqual([false, true]);
+    const history = environment.temporal.workflow.getHandle(`crm/${sent.id}/1`).describe();
+    await expect(history).rejects.toThrow(/not found/i);
+  }, 120_000);
+
+  test('is not overtaken by what was on its way', async () => {
+    expect((await late()).contact).toEqual({ outcome: 'not_found', reason: null });
+    // Deleted by an address that it does not have, HubSpot would block the address.
+    expect([hubSpot.contacts.has(waiting.email), [...hubSpot.blocked]]).toEqual([false, []]);
+  }, 120_000);
+});
 
 test('a CRM that is down for a day gets the lead when it is back; one that is away for days is left', async () => {
   const skipping = await startTimeSkipping(environment, inject('servers'));
