@@ -9,13 +9,16 @@ import { judge, type Verdict } from './drill/verdict.ts';
 
 // The short form of `npm run drill`: each process and server is killed with SIGKILL and told to stop once.
 
-test('what was accepted survives the death of any process', { timeout: 400_000 }, async () => {
+test('what was accepted survives the death of any process', { timeout: 600_000 }, async () => {
   let sabotaged: Verdict | undefined;
   const { kills, ledger, verdict } = await runDrill('drill-e2e', {
     seed: 4,
     kills: 'short',
     visitors: 4,
     integrators: 2,
+    bulk: { size: 200, batches: 1 },
+    contacts: 2,
+    crawlers: 1,
     logFolder: join(readConfig().FRONTDESK_HOME, 'drill-e2e-logs'),
     say: (line) => console.log(line),
     async afterwards(stack, promised) {
@@ -28,7 +31,10 @@ test('what was accepted survives the death of any process', { timeout: 400_000 }
   expect([...verdict.lost, ...verdict.twice]).toEqual([]);
   expect(verdict.accepted.questions).toBeGreaterThan(30);
   expect(verdict.turns.answered).toBeGreaterThan(10);
-  expect(verdict.documentsReady).toBeGreaterThan(5);
+  expect(verdict.documentsReady).toBeGreaterThan(200);
+  expect(verdict.accepted.versions).toBeGreaterThan(0);
+  expect(verdict.sites.crawled).toBeGreaterThan(0);
+  expect(verdict.leads.verified).toBeGreaterThan(3);
 
   // A judge who finds nothing proves something only if he would have found it.
   const found = [...sabotaged!.lost, ...sabotaged!.twice].join('\n');
@@ -38,11 +44,14 @@ test('what was accepted survives the death of any process', { timeout: 400_000 }
   expect(found).toMatch(/chunks are stored, its text gives/);
   expect(found).toMatch(/Elasticsearch misses 1 chunks/);
   expect(found).toMatch(/deleted, and .* is still there/);
+  expect(found).toMatch(/page .* is gone/);
+  expect(found).toMatch(/was verified and is no lead/);
+  expect(found).toMatch(/got 2 codes under 2 Message-IDs/);
 });
 
 /** Does by hand what a crash must not do. */
 async function sabotage(stack: DrillStack, ledger: Ledger): Promise<void> {
-  const { sql, elasticsearch, chunkIndex: index, projectId } = stack;
+  const { sql, elasticsearch, chunkIndex: index, projectId, mailbox } = stack;
   const [gone, altered, doubled] = ledger.questions
     .filter(({ outcomes }) => outcomes[0]?.status === 'answered')
     .map(({ turnIds }) => [...turnIds][0]!);
@@ -52,6 +61,12 @@ async function sabotage(stack: DrillStack, ledger: Ledger): Promise<void> {
     insert into turns (id, project_id, conversation_id, position, status, question, reply)
     select gen_random_uuid(), project_id, conversation_id, 1000, status, question, reply
     from turns where id = ${doubled!}`;
+
+  const [page] = ledger.sites.find(({ crawls }) => crawls === 2)!.pages.keys();
+  await sql`update documents set source = 'elsewhere' where project_id = ${projectId} and source = ${page!}`;
+  const [contact, other] = ledger.contacts.filter(({ verified }) => verified);
+  await sql`delete from leads where email = ${contact!.address}`;
+  mailbox.mails.push({ to: [other!.address], messageId: '<another>', raw: 'Subject: 000000 is your code' });
 
   const kept = ledger.documents.filter(({ deletion }) => deletion === 'none').map(idOf);
   const [unindexed] = await sql<

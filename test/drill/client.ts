@@ -77,6 +77,14 @@ export async function replyOf(ledger: Ledger, response: Response): Promise<Reply
   return reply;
 }
 
+/** One call that must be answered with a 2xx. Throws TryAgain, or an Error that says how it was refused. */
+export async function accepted(caller: Caller, request: Parameters<typeof send>[1]): Promise<Reply> {
+  const reply = await replyOf(caller.ledger, await send(caller, request));
+  const { status, json } = reply;
+  if (status < 300) return reply;
+  throw new Error(`${request.method} ${request.path} was refused: ${status} ${json.code}: ${json.message}`);
+}
+
 /** A broken connection as TryAgain, counted. */
 export function noted(ledger: Ledger, error: unknown): TryAgain {
   const { cause, name } = error as Error & { cause?: { code?: string; name?: string } };

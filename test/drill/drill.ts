@@ -1,5 +1,7 @@
 import type { Caller } from './client.ts';
-import { runIntegrator } from './integrators.ts';
+import { runContact } from './contacts.ts';
+import { runCrawler } from './crawlers.ts';
+import { runBulkIntegrator, runIntegrator } from './integrators.ts';
 import { carryOut, type Kill, planLong, planShort } from './killer.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { createRandom } from '../support/random.ts';
@@ -13,6 +15,11 @@ export interface DrillOptions {
   kills: number | 'short';
   visitors: number;
   integrators: number;
+  /** Documents of one call, and how many such calls at most. */
+  bulk: { size: number; batches: number };
+  /** Visitors who leave their contact, one after the other each. */
+  contacts: number;
+  crawlers: number;
   /** Where the logs of all processes are kept; what was there is removed. */
   logFolder: string;
   say: (line: string) => void;
@@ -53,6 +60,11 @@ export async function runDrill(name: string, options: DrillOptions): Promise<Dri
       ...Array.from({ length: options.integrators }, (_, n) =>
         runIntegrator(caller(), `i${n}`, stopClients.signal),
       ),
+      runBulkIntegrator(caller(), options.bulk, stopClients.signal),
+      ...Array.from({ length: options.contacts }, (_, n) =>
+        runContact({ ...caller(), mailbox: stack.mailbox }, `c${n}`, stopClients.signal),
+      ),
+      ...Array.from({ length: options.crawlers }, () => runCrawler(caller(), stopClients.signal)),
     ];
     let done = 0;
     const kills = await carryOut(plan, (killed) => {
@@ -62,7 +74,7 @@ export async function runDrill(name: string, options: DrillOptions): Promise<Dri
     tell('The last kill is over; waiting until everything is finished');
     stopClients.abort();
     await Promise.all(clients);
-    const verdict = await judge(stack, ledger, await untilQuiet(stack, quietLimitMs));
+    const verdict = await judge(stack, ledger, await untilQuiet(stack, ledger, quietLimitMs));
     tell('Judged');
     await options.afterwards?.(stack, ledger);
     return { kills, ledger, verdict };
@@ -80,6 +92,9 @@ function progressOf(killed: readonly Kill[], ledger: Ledger): string {
   const waiting = ledger.questions.filter(
     ({ endedAt, repeated }) => repeated && endedAt === undefined,
   ).length;
-  const { questions, documents } = ledger;
-  return `${what.join(' + ')} | ${questions.length} questions (${waiting} waiting), ${documents.length} documents`;
+  const { questions, documents, contacts, sites } = ledger;
+  return (
+    `${what.join(' + ')} | ${questions.length} questions (${waiting} waiting), ${documents.length} documents, ` +
+    `${contacts.length} contacts, ${sites.length} sites`
+  );
 }

@@ -24,7 +24,10 @@ export interface Question {
 
 export interface UploadedDocument {
   title: string;
+  /** Of the last version that was accepted. */
   content: string;
+  /** From 1; each new content is another. */
+  versions: number;
   uploadedAt: number;
   documentIds: Set<string>;
   /** `wanted` while the client is still trying. */
@@ -32,15 +35,39 @@ export interface UploadedDocument {
   complaint: string | undefined;
 }
 
+/** A visitor who says who they are. */
+export interface Contact {
+  address: string;
+  name: string;
+  /** Once a 200 named it. */
+  sessionId: string | undefined;
+  /** The code was accepted. */
+  verified: boolean;
+  complaint: string | undefined;
+}
+
+/** A site that is crawled, changed, and crawled again. */
+export interface CrawledSite {
+  url: string;
+  /** What each page says now, by its address. */
+  pages: Map<string, string>;
+  sourceId: string | undefined;
+  /** Crawls that were accepted and have ended. */
+  crawls: number;
+  complaint: string | undefined;
+}
+
 export interface Ledger {
   questions: Question[];
   documents: UploadedDocument[];
+  contacts: Contact[];
+  sites: CrawledSite[];
   /** How often clients saw each error: code or cause → count. */
   errors: Map<string, number>;
 }
 
 export function createLedger(): Ledger {
-  return { questions: [], documents: [], errors: new Map() };
+  return { questions: [], documents: [], contacts: [], sites: [], errors: new Map() };
 }
 
 export function count(errors: Map<string, number>, name: string): void {

@@ -1,4 +1,4 @@
-// npm run drill -- [--kills 100] [--seed N] [--visitors 6] [--integrators 2]
+// npm run drill -- [--kills 100] [--seed N] [--visitors 6] [--integrators 2] [--bulk 200] [--contacts 2] [--crawlers 1]
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,6 +12,9 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(randomInt(1_000_000)) },
     visitors: { type: 'string', default: '6' },
     integrators: { type: 'string', default: '2' },
+    bulk: { type: 'string', default: '200' },
+    contacts: { type: 'string', default: '2' },
+    crawlers: { type: 'string', default: '1' },
   },
 });
 
@@ -21,6 +24,9 @@ const { kills, ledger, verdict } = await runDrill('drill', {
   seed: Number(values.seed),
   visitors: Number(values.visitors),
   integrators: Number(values.integrators),
+  bulk: { size: Number(values.bulk), batches: Number.POSITIVE_INFINITY },
+  contacts: Number(values.contacts),
+  crawlers: Number(values.crawlers),
   logFolder,
   say: (line) => console.log(line),
 });

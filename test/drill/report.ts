@@ -24,7 +24,7 @@ export function table(kills: readonly Kill[], ledger: Ledger, verdict: Verdict):
     const back = chosen.map(({ at, backAt }) => backAt - at);
     return [name, String(chosen.length), longest(back), longest(waitsDuring(ledger.questions, told))];
   });
-  const { accepted, turns, failures, lost, twice } = verdict;
+  const { accepted, turns, failures, sites, leads, lost, twice } = verdict;
   const totals: [string, string | number][] = [
     ['kills', kills.length],
     ['questions asked', ledger.questions.length],
@@ -33,7 +33,12 @@ export function table(kills: readonly Kill[], ledger: Ledger, verdict: Verdict):
     ...Object.entries(turns).map(([status, n]): [string, number] => [`  ${status}`, n]),
     ['documents accepted', accepted.documents],
     ['  ready', verdict.documentsReady],
+    ['  new versions', accepted.versions],
     ['  deleted', accepted.deletions],
+    ['sites crawled twice', sites.crawled],
+    ['  their pages', sites.pages],
+    ['leads verified', leads.verified],
+    ['  mails repeated', leads.repeatedMails],
     ['lost', lost.length],
     ['twice', twice.length],
     ['longest wait of a visitor', longest(waits(ledger.questions))],

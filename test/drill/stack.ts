@@ -18,6 +18,8 @@ import { connectPostgres, type Sql } from '../../stores/postgres/client.ts';
 import { freePort } from '../support/environment.ts';
 import { probesOf } from './probes.ts';
 import { noRateLimits } from '../support/no-limits.ts';
+import { startSmtpServer } from '../support/smtp.ts';
+import type { Mailbox } from './mailbox.ts';
 
 export const targetNames = ['api', 'worker', 'postgres', 'elasticsearch', 'temporal', 'launcher'] as const;
 export type TargetName = (typeof targetNames)[number];
@@ -39,6 +41,7 @@ export interface DrillStack {
   sql: Sql;
   temporal: Client;
   elasticsearch: ReturnType<typeof connectElasticsearch>;
+  mailbox: Mailbox;
   /** Matches the index of the chunks. */
   chunkIndex: string;
   /** Copies all logs, which stop() removes, into a folder. */
@@ -63,8 +66,10 @@ export async function startDrillStack(prefix: string, say: (line: string) => voi
   publicFolder(state);
   const folders = openFolders(home, say);
   const supervisor = createSupervisor(state, say);
+  const smtp = await startSmtpServer();
   const stop = async () => {
     await supervisor.stop();
+    await smtp.close();
     if (folders.servers !== home) rmSync(folders.servers, { recursive: true, force: true, maxRetries: 3 });
     await run.stop();
   };
@@ -75,12 +80,12 @@ export async function startDrillStack(prefix: string, say: (line: string) => voi
     const ports = await choosePorts(Object.keys(preferredPorts) as PortName[], { random: true });
     writeFileSync(join(home, 'ports.json'), JSON.stringify(ports));
 
-    await supervisor.start(planLauncher(home, state));
+    await supervisor.start(planLauncher(home, state, smtp.url));
     const demo = JSON.parse(readFileSync(join(home, 'demo.json'), 'utf8'));
     const { url: databaseUrl } = await planPostgres(folders, { data: folders.servers, port: ports.postgres });
     const elasticsearchUrl = `http://127.0.0.1:${ports.elasticsearch}`;
     const env = {
-      ...ownEnvironment(home),
+      ...ownEnvironment(home, smtp.url),
       DATABASE_URL: databaseUrl,
       TEMPORAL_ADDRESS: demo.temporalAddress,
       ELASTICSEARCH_URL: elasticsearchUrl,
@@ -97,6 +102,7 @@ export async function startDrillStack(prefix: string, say: (line: string) => voi
     await Promise.all(more.map((plan) => supervisor.start(plan)));
 
     const sql = connectPostgres(databaseUrl, { poolSize: 3, applicationName: 'drill' });
+    await allowManyLeads(sql, demo.projectId);
     const connection = Connection.lazy({ address: demo.temporalAddress });
     const probes = probesOf({ databaseUrl, temporalAddress: demo.temporalAddress, elasticsearchUrl });
     const runFile = (folder: string, name: string) => join(folder, 'run', `${name}.json`);
@@ -137,6 +143,7 @@ export async function startDrillStack(prefix: string, say: (line: string) => voi
       sql,
       temporal: new Client({ connection }),
       elasticsearch: connectElasticsearch(elasticsearchUrl, {}),
+      mailbox: smtp,
       chunkIndex: `${readConfig(env).ELASTICSEARCH_INDEX_PREFIX}-chunks-*`,
       keepLogs(folder) {
         rmSync(folder, { recursive: true, force: true });
@@ -153,16 +160,24 @@ export async function startDrillStack(prefix: string, say: (line: string) => voi
   }
 }
 
+/** All visitors of the drill come from one address. */
+async function allowManyLeads(sql: Sql, projectId: string): Promise<void> {
+  const limits = { codesPerIp: 10_000, codesPerProject: 100_000 };
+  await sql`
+    update projects set settings = jsonb_set(settings, '{leads}', settings->'leads' || ${sql.json(limits)})
+    where id = ${projectId}`;
+}
+
 const launcherName = 'npm-start';
 
-function planLauncher(home: string, cwd: string): ProcessPlan {
+function planLauncher(home: string, cwd: string, smtpUrl: string): ProcessPlan {
   return {
     name: launcherName,
     command: process.execPath,
     args: [join(root, 'infra/local/main.ts')],
     // Not the repository: an .env there names servers that are not ours to kill.
     cwd,
-    env: ownEnvironment(home),
+    env: ownEnvironment(home, smtpUrl),
     ready: async (pid) => isUp(home, pid),
     startLimitMs: 180_000,
     stopSignal: 'SIGTERM',
@@ -177,8 +192,11 @@ function isUp(home: string, pid: number): boolean {
 }
 
 /** Nothing of the caller's configuration: that names the servers which other people use. */
-function ownEnvironment(home: string): Record<string, string | undefined> {
-  return { PATH: process.env.PATH, HOME: process.env.HOME, FRONTDESK_HOME: home, ...noRateLimits };
+function ownEnvironment(home: string, smtpUrl: string): Record<string, string | undefined> {
+  const { PATH, HOME } = process.env;
+  // The sites that are crawled are on this machine.
+  const own = { FRONTDESK_HOME: home, SMTP_URL: smtpUrl, OUTBOUND_ALLOWED_RANGES: '127.0.0.1' };
+  return { PATH, HOME, ...own, ...noRateLimits };
 }
 
 type Paths = ReturnType<typeof downloadPaths>;

@@ -1,16 +1,20 @@
 // Compares what clients were promised with what is recorded.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chunkText } from '../../domain/chunking.ts';
-import { ingestWorkflowId, turnWorkflowId } from '../../domain/flows.ts';
+import { ingestWorkflowId, leadWorkflowId, turnWorkflowId } from '../../domain/flows.ts';
 import type { Ledger, Question, UploadedDocument } from './ledger.ts';
 import type { DrillStack } from './stack.ts';
+import { checkContacts, checkSites, repeatedMails } from './verdict-sources.ts';
 
 export interface Verdict {
-  accepted: { questions: number; documents: number; deletions: number };
+  accepted: { questions: number; documents: number; versions: number; deletions: number };
   turns: Record<string, number>;
   /** The recorded reasons of failed turns, with how often. */
   failures: Map<string, number>;
   documentsReady: number;
+  /** Sites that were crawled twice, and their pages. */
+  sites: { crawled: number; pages: number };
+  leads: { verified: number; repeatedMails: number };
   /** Each in words. Empty is what we promise. */
   lost: string[];
   twice: string[];
@@ -28,24 +32,30 @@ interface TurnRow {
 type Checks = DrillStack & { ledger: Ledger; lost: string[]; twice: string[] };
 
 /** Waits until nothing is under way. Returns what still is when the time is over, in words. */
-export async function untilQuiet(stack: DrillStack, limitMs: number): Promise<string[]> {
+export async function untilQuiet(stack: DrillStack, ledger: Ledger, limitMs: number): Promise<string[]> {
   const end = Date.now() + limitMs;
   for (;;) {
-    const busy = await unfinished(stack).catch((error: Error) => [error.message]);
+    const busy = await unfinished(stack, ledger).catch((error: Error) => [error.message]);
     if (busy.length === 0 || Date.now() > end) return busy;
     await sleep(500);
   }
 }
 
-async function unfinished({ sql, temporal }: DrillStack): Promise<string[]> {
+async function unfinished({ sql, temporal }: DrillStack, ledger: Ledger): Promise<string[]> {
+  // Others wait for visitors who were never told of them, until they expire.
+  const sessions = new Set(ledger.contacts.map(({ sessionId }) => sessionId && leadWorkflowId(sessionId)));
   const rows = await sql<{ what: string }[]>`
     select 'dispatch of ' || workflow_id || ': ' || coalesce(last_error, 'not tried') as what from dispatches
     union all select 'turn ' || id || ' is ' || status from turns where status in ('queued', 'running')
     union all select 'document ' || document_id || ' is ' || status
       from document_versions where status in ('queued', 'processing')
+    union all select 'crawl ' || source_id || ' is ' || status
+      from source_runs where status in ('queued', 'running', 'paused')
+    union all select 'mail ' || id || ' is ' || status from mails where status = 'queued'
     union all select 'document ' || id || ' is not removed' from documents where deleted_at is not null`;
   const open: string[] = [];
   for await (const { workflowId } of temporal.workflow.list({ query: "ExecutionStatus = 'Running'" })) {
+    if (workflowId.startsWith(leadWorkflowId('')) && !sessions.has(workflowId)) continue;
     open.push(`workflow ${workflowId} is open`);
   }
   return [...rows.map((row) => row.what), ...open];
@@ -56,17 +66,28 @@ export async function judge(stack: DrillStack, ledger: Ledger, stillBusy: string
   const turns = await turnsOf(stack);
   await checkQuestions(checks, turns);
   await checkDocuments(checks);
+  await checkSites(checks);
+  await checkContacts(checks);
   await checkWorkflows(checks, turns);
   const failed = turns.filter((turn) => turn.status === 'failed');
   return {
     accepted: {
       questions: ledger.questions.filter(({ turnIds }) => turnIds.size > 0).length,
       documents: ledger.documents.filter(({ documentIds }) => documentIds.size > 0).length,
+      versions: ledger.documents.reduce((sum, { versions }) => sum + versions - 1, 0),
       deletions: ledger.documents.filter(({ deletion }) => deletion === 'accepted').length,
     },
     turns: tally(turns.map((turn) => turn.status)),
     failures: new Map(Object.entries(tally(failed.map((turn) => `${turn.errorCode}: ${turn.errorMessage}`)))),
     documentsReady: ledger.documents.filter((document) => isKept(document)).length,
+    sites: {
+      crawled: ledger.sites.filter(({ crawls }) => crawls === 2).length,
+      pages: ledger.sites.reduce((sum, { crawls, pages }) => sum + (crawls === 2 ? pages.size : 0), 0),
+    },
+    leads: {
+      verified: ledger.contacts.filter(({ verified }) => verified).length,
+      repeatedMails: repeatedMails(stack, ledger),
+    },
     lost: checks.lost,
     twice: checks.twice,
   };
@@ -178,9 +199,12 @@ async function checkWorkflows(checks: Checks, turns: readonly TurnRow[]): Promis
   for (const [id, number] of runs) if (number > 1) twice.push(`${number} runs of workflow ${id}`);
   const expected = [
     ...turns.map((turn) => turnWorkflowId(turn.id)),
-    ...ledger.documents.flatMap(({ documentIds }) =>
-      [...documentIds].map((id) => ingestWorkflowId(id, 1, 1)),
+    ...ledger.documents.flatMap(({ documentIds, versions }) =>
+      [...documentIds].flatMap((id) =>
+        Array.from({ length: versions }, (_, n) => ingestWorkflowId(id, n + 1, 1)),
+      ),
     ),
+    ...ledger.contacts.flatMap(({ sessionId }) => (sessionId ? [leadWorkflowId(sessionId)] : [])),
   ];
   for (const id of expected) if (!runs.has(id)) lost.push(`workflow ${id} does not exist`);
 }
