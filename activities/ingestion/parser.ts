@@ -11,8 +11,8 @@ export type ParserMessage = { parsed: ParsedContent } | { code: ParseErrorCode; 
 const threads = 2;
 /** Of a thread's objects and strings, and of what it keeps outside of them, such as unpacked streams. */
 const heapMegabytes = 768;
-const externalBytes = 768 * 1024 * 1024;
-const lookEvery = 200;
+const externalBytes = 512 * 1024 * 1024;
+const lookEvery = 50;
 
 export type Parser = ReturnType<typeof createParser>;
 

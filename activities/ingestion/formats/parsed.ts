@@ -33,3 +33,8 @@ export class ParseError extends Error {
     this.code = code;
   }
 }
+
+export const tooLarge = (what: string) =>
+  new ParseError('DOCUMENT_TOO_COMPLEX', `This file ${what}. Split it into smaller documents.`);
+
+export const unpacksToTooMuch = () => tooLarge('unpacks to more than 200 MB');

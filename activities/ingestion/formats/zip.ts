@@ -1,8 +1,7 @@
 import { fromBufferPromise } from 'yauzl';
-import { ParseError } from './parsed.ts';
+import { maxInflatedBytes } from './inflation.ts';
+import { ParseError, tooLarge, unpacksToTooMuch } from './parsed.ts';
 
-/** What the entries of an Office file may add up to. Real ones of the largest size that is accepted stay below. */
-const maxExpandedBytes = 200 * 1024 * 1024;
 const maxEntries = 20_000;
 
 /**
@@ -15,11 +14,11 @@ export async function checkZip(content: Uint8Array): Promise<void> {
     const zip = await fromBufferPromise(Buffer.from(content), { lazyEntries: true });
     if (zip.entryCount > maxEntries) throw tooLarge(`has ${zip.entryCount} parts`);
     for await (const entry of zip.eachEntry()) {
-      if (entry.uncompressedSize > maxExpandedBytes) throw tooLarge('unpacks to more than 200 MB');
+      if (entry.uncompressedSize > maxInflatedBytes) throw unpacksToTooMuch();
       if (entry.fileName.endsWith('/')) continue;
       for await (const part of await zip.openReadStreamPromise(entry)) {
         expanded += (part as Buffer).length;
-        if (expanded > maxExpandedBytes) throw tooLarge('unpacks to more than 200 MB');
+        if (expanded > maxInflatedBytes) throw unpacksToTooMuch();
       }
     }
   } catch (error) {
@@ -28,6 +27,3 @@ export async function checkZip(content: Uint8Array): Promise<void> {
     throw new ParseError('DOCUMENT_CORRUPT', message, { cause: error });
   }
 }
-
-const tooLarge = (what: string) =>
-  new ParseError('DOCUMENT_TOO_COMPLEX', `This file ${what}. Split it into smaller documents.`);
