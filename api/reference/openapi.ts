@@ -12,6 +12,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Errors of the route's own; those that follow from its scope and its schemas need not be named. */
     errors?: readonly ErrorCode[];
+    /** Bodies by content type, of a route that reads them itself because one of them is a form. */
+    bodies?: Readonly<Record<string, z.ZodType>>;
   }
 }
 
@@ -74,9 +76,10 @@ export async function openApi(app: App): Promise<void> {
       const { schema, url } = toJsonSchema(document as Parameters<typeof toJsonSchema>[0]);
       // A route without a schema has nothing to tell: it serves a page or a file.
       if (!document.schema || schema.hide) return { schema: { hide: true }, url };
-      const { role, projectParameter } = document.route.config ?? {};
+      const { role, projectParameter, bodies } = document.route.config ?? {};
       const inQuery = role && !projectParameter && !url.includes(':projectId');
-      return { schema: describe(inQuery ? withProject(schema) : schema, document.route), url };
+      const whole = bodies ? { ...schema, body: contentOf(bodies) } : schema;
+      return { schema: describe(inQuery ? withProject(whole) : whole, document.route), url };
     },
   });
   await app.register(swaggerUi, {
@@ -93,6 +96,14 @@ export async function openApi(app: App): Promise<void> {
     async (_request, reply) =>
       reply.header('cache-control', 'no-cache').send(app.swagger() as { openapi: string }),
   );
+}
+
+function contentOf(bodies: Readonly<Record<string, z.ZodType>>) {
+  const schemas = Object.entries(bodies).map(([type, body]) => {
+    const { $schema: _dialect, ...schema } = z.toJSONSchema(body, { io: 'input' });
+    return [type, { schema }];
+  });
+  return { content: Object.fromEntries(schemas) };
 }
 
 /** Adds to a route's schema what its config says: who may call it, and what it may answer. */

@@ -4,6 +4,7 @@ import { titleOf } from '../../domain/ingestion.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import type { NewDocument } from '../../stores/postgres/documents.ts';
 import type { App, AppDependencies } from '../app.ts';
+import { eventsOf, sendChanges } from '../document-events.ts';
 import { idempotencyOf } from '../idempotency.ts';
 import { contentField, duplicatesQuery, metadataField, withinLimit } from './documents.ts';
 import { documentOf, fileFields } from './files.ts';
@@ -44,6 +45,13 @@ const schemas = {
     tags,
     params: z.object({ batchId: z.string() }),
     response: { 200: z.object({ batch }) },
+  },
+  events: {
+    summary: 'Follows a batch live, until all of it has ended',
+    description: 'Server-sent events named `batch`; each has the whole batch, as GET gives it.',
+    tags,
+    params: z.object({ batchId: z.string() }),
+    response: { 200: eventsOf(z.object({ batch })) },
   },
 };
 
@@ -94,4 +102,22 @@ export function batchRoutes(app: App, deps: AppDependencies): void {
     { config: { ...config, role: 'viewer', errors: ['BATCH_NOT_FOUND'] }, schema: schemas.get },
     async (request) => await shown(request.projectId, request.params.batchId),
   );
+
+  app.get(
+    '/documents/batches/:batchId/events',
+    { config: { ...config, role: 'viewer', errors: ['BATCH_NOT_FOUND'] }, schema: schemas.events },
+    async (request, reply) => {
+      const { projectId, params } = request;
+      return sendChanges(reply, 'batch', {
+        first: await shown(projectId, params.batchId),
+        read: () => shown(projectId, params.batchId).catch(whereGone),
+        ended: ({ batch }) => batch.done === batch.total,
+      });
+    },
+  );
+}
+
+/** A batch goes with its project. */
+function whereGone(error: Error): undefined {
+  if (!(error instanceof AppError)) throw error;
 }

@@ -17,7 +17,6 @@ export const metadataField = z
   .refine((value) => JSON.stringify(value).length <= 16_384, 'must be at most 16 KB');
 
 const uploadBody = z.object({ content: contentField, metadata: metadataField.default({}) });
-const replaceBody = z.object({ content: contentField, metadata: metadataField.optional() });
 const changeBody = z
   .strictObject({
     enabled: z.boolean().optional(),
@@ -65,13 +64,6 @@ const schemas = {
     tags,
     params: documentParams,
     response: { 200: oneDocument },
-  },
-  replace: {
-    summary: 'Replaces the content; the version before answers until the new one is ready',
-    tags,
-    params: documentParams,
-    body: replaceBody,
-    response: { 202: oneDocument },
   },
   change: {
     summary: 'Switches a document on or off, or changes its metadata',
@@ -144,27 +136,6 @@ export function documentRoutes(app: App, deps: AppDependencies): void {
     '/documents/:documentId',
     { config: reading, schema: schemas.get },
     async (request) => await shown(deps, request.projectId, request.params.documentId),
-  );
-
-  app.put(
-    '/documents/:documentId',
-    { config: editing, schema: schemas.replace, bodyLimit },
-    async (request, reply) => {
-      const { projectId, params, body } = request;
-      const { document } = await shown(deps, projectId, params.documentId);
-      const { content, metadata } = body;
-      const named = metadata?.title ?? document.metadata.title;
-      const replaced = await stores.documents.replace(projectId, document.id, {
-        title: typeof named === 'string' ? named : titleOf(content),
-        mimeType: 'text/markdown',
-        bytes: withinLimit(Buffer.from(content), settings.maxContentBytes),
-        source: metadata?.source,
-        metadata,
-      });
-      if (!replaced) throw new AppError('DOCUMENT_NOT_FOUND');
-      if (replaced.dispatch) dispatcher.startSoon(replaced.dispatch);
-      return reply.status(202).send(await shown(deps, projectId, document.id));
-    },
   );
 
   app.patch('/documents/:documentId', { config: editing, schema: schemas.change }, async (request) => {

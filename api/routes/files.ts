@@ -2,11 +2,21 @@ import multipart, { type MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
+import { titleOf } from '../../domain/ingestion.ts';
 import { contentHash } from '../../stores/postgres/blobs.ts';
+import type { Replacement } from '../../stores/postgres/document-versions.ts';
 import type { NewDocument } from '../../stores/postgres/documents.ts';
 import type { App, AppDependencies } from '../app.ts';
 import { idempotencyOf } from '../idempotency.ts';
-import { duplicatesQuery, metadataField, oneDocument, shown, withinLimit } from './documents.ts';
+import {
+  contentField,
+  documentParams,
+  duplicatesQuery,
+  metadataField,
+  oneDocument,
+  shown,
+  withinLimit,
+} from './documents.ts';
 
 /** A file inside JSON. */
 export const fileFields = {
@@ -17,6 +27,16 @@ export const fileFields = {
 };
 const jsonFile = z.object({ ...fileFields, metadata: metadataField.default({}) });
 
+const form = z.object({
+  metadata: z.string().optional().describe('JSON. Stands before the file.'),
+  file: z.string().meta({ format: 'binary' }),
+});
+/** New content of a document: a file, or a text. Without metadata those that it has stay. */
+const jsonReplacement = z.union([
+  z.object({ ...fileFields, metadata: metadataField.optional() }),
+  z.object({ content: contentField, metadata: metadataField.optional(), filename: z.undefined().optional() }),
+]);
+
 const upload = {
   summary: 'Takes a file in and ingests it',
   description:
@@ -24,6 +44,15 @@ const upload = {
     'HTML, PDF, DOCX, XLSX, CSV and JSON are told apart by their content.',
   tags: ['Documents'],
   querystring: duplicatesQuery,
+  response: { 202: oneDocument },
+};
+
+const replace = {
+  summary: 'Replaces the content; the version before answers until the new one is ready',
+  description:
+    'A text as for /upload-doc, or a file as for /upload-doc/file. Equal content makes no new version.',
+  tags: ['Documents'],
+  params: documentParams,
   response: { 202: oneDocument },
 };
 
@@ -51,7 +80,12 @@ const titleOfFile = (filename: string) =>
 export async function fileRoutes(app: App, deps: AppDependencies): Promise<void> {
   const { stores, dispatcher, settings } = deps;
   const limit = settings.maxContentBytes;
-  const config = { scope: 'documents', role: 'editor', errors: ['IDEMPOTENCY_KEY_REUSED'] } as const;
+  const config = {
+    scope: 'documents',
+    role: 'editor',
+    errors: ['IDEMPOTENCY_KEY_REUSED'],
+    bodies: { 'application/json': jsonFile, 'multipart/form-data': form },
+  } as const;
   await app.register(multipart, { limits: { fileSize: limit + 1, files: 1, fields: 10, fieldSize: 16_384 } });
 
   app.post(
@@ -61,7 +95,7 @@ export async function fileRoutes(app: App, deps: AppDependencies): Promise<void>
     async (request, reply) => {
       const document = request.isMultipart()
         ? await fromMultipart(request, limit)
-        : documentOf(parsed(request.body), limit);
+        : documentOf(parsed(jsonFile, request.body), limit);
       const { bytes, ...fields } = document;
       const same = { ...fields, content: contentHash(bytes).toString('hex') };
       const idempotency = idempotencyOf(request, 'upload-doc/file', same);
@@ -77,10 +111,63 @@ export async function fileRoutes(app: App, deps: AppDependencies): Promise<void>
       return reply.status(202).send(await shown(deps, request.projectId, documentId));
     },
   );
+
+  const replacing = {
+    scope: 'documents',
+    role: 'editor',
+    errors: ['DOCUMENT_NOT_FOUND'],
+    bodies: { 'application/json': jsonReplacement, 'multipart/form-data': form },
+  } as const;
+  app.put(
+    '/documents/:documentId',
+    { config: replacing, schema: replace, bodyLimit: 2 * limit + 64 * 1024 },
+    async (request, reply) => {
+      const { projectId, params } = request;
+      const { document } = await shown(deps, projectId, params.documentId);
+      const content = await replacementOf(request, document, limit);
+      const replaced = await stores.documents.replace(projectId, document.id, content);
+      if (!replaced) throw new AppError('DOCUMENT_NOT_FOUND');
+      if (replaced.dispatch) dispatcher.startSoon(replaced.dispatch);
+      return reply.status(202).send(await shown(deps, projectId, document.id));
+    },
+  );
 }
 
-function parsed(body: unknown): z.infer<typeof jsonFile> {
-  const result = jsonFile.safeParse(body);
+/** A text keeps the document's title, where that was given to it; a file brings its own. */
+async function replacementOf(
+  request: FastifyRequest,
+  before: { metadata: Record<string, unknown> },
+  limit: number,
+): Promise<Replacement> {
+  const body = request.isMultipart() ? undefined : parsed(jsonReplacement, request.body);
+  if (body && body.filename === undefined) {
+    const { content, metadata } = body;
+    const named = metadata?.title ?? before.metadata.title;
+    return {
+      title: typeof named === 'string' ? named : titleOf(content),
+      mimeType: 'text/markdown',
+      bytes: withinLimit(Buffer.from(content), limit),
+      source: metadata?.source,
+      metadata,
+    };
+  }
+  const file = body
+    ? documentOf({ ...body, metadata: body.metadata ?? {} }, limit)
+    : await fromMultipart(request, limit);
+  const { metadata } = file;
+  const given = Object.keys(metadata).length > 0;
+  const { title: named } = { ...before.metadata, ...metadata };
+  return {
+    ...file,
+    title: typeof named === 'string' ? named : file.title,
+    source: typeof metadata.source === 'string' ? metadata.source : undefined,
+    metadata: given ? metadata : undefined,
+  };
+}
+
+/** A body that its route reads itself. Throws INVALID_REQUEST. */
+function parsed<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
+  const result = schema.safeParse(body);
   if (result.success) return result.data;
   const issues = result.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
   const summary = issues.map(({ field, message }) => `${field || 'body'}: ${message}`).join('; ');

@@ -4,7 +4,8 @@ import { type IngestionOrder, isUnfinished } from '../../domain/ingestion.ts';
 import { isUuid } from '../../stores/postgres/client.ts';
 import { z } from 'zod';
 import type { App, AppDependencies } from '../app.ts';
-import { eventsOf, sendDocumentEvents } from '../document-events.ts';
+import { eventsOf, sendChanges } from '../document-events.ts';
+import { viewOf } from '../document-view.ts';
 import { documentParams, oneDocument, shown } from './documents.ts';
 
 const projectParams = z.object({ projectId: z.string(), documentId: z.string() });
@@ -36,7 +37,14 @@ export function ingestionRoutes(app: App, deps: AppDependencies): void {
     async (request, reply) => {
       const { projectId, params } = request;
       const first = await shown(deps, projectId, params.documentId);
-      return sendDocumentEvents(deps, reply, { projectId, first });
+      return sendChanges(reply, 'document', {
+        first,
+        async read() {
+          const record = await stores.documents.get(projectId, first.document.id);
+          return record && { document: viewOf(record) };
+        },
+        ended: ({ document }) => !isUnfinished(document.status),
+      });
     },
   );
 
