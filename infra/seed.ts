@@ -78,8 +78,7 @@ async function createDemoProject({ projectId, apiKey, widgetKey }: DemoKeys): Pr
 
 async function ingestHelpCentre(apiKey: string): Promise<void> {
   const articles = JSON.parse(await readFile(new URL('index.json', folder), 'utf8')) as Article[];
-  const existing = (await call<{ documents: UploadedDocument[] }>('GET', '/documents?limit=200', apiKey))
-    .documents;
+  const existing = await allDocuments(apiKey);
   const waiting = new Set<string>();
   for (const { file, title, category } of articles) {
     const content = await readFile(new URL(file, folder), 'utf8');
@@ -102,20 +101,33 @@ async function ingestHelpCentre(apiKey: string): Promise<void> {
   const total = waiting.size;
   while (waiting.size > 0) {
     await setTimeout(250);
-    const { documents } = await call<{ documents: UploadedDocument[] }>(
-      'GET',
-      '/documents?limit=200',
-      apiKey,
-    );
-    const ended = documents.filter(
-      ({ id, status }) => waiting.has(id) && (status === 'ready' || status === 'failed'),
-    );
+    const documents = await Promise.all([...waiting].map((id) => documentOf(id, apiKey)));
+    const ended = documents.filter(({ status }) => status === 'ready' || status === 'failed');
     for (const document of ended) {
       waiting.delete(document.id);
       if (document.status === 'failed') throw new Error(`${document.source}: ${document.error?.message}`);
     }
     if (ended.length > 0) console.log(`Help centre: ${total - waiting.size} of ${total} articles ready`);
   }
+}
+
+/** Also those that others have uploaded into the demo project: an article may be on any page. */
+async function allDocuments(apiKey: string): Promise<UploadedDocument[]> {
+  const all: UploadedDocument[] = [];
+  for (let path: string | undefined = '/documents?limit=200'; path; ) {
+    const page: { documents: UploadedDocument[]; nextBefore: string | null } = await call(
+      'GET',
+      path,
+      apiKey,
+    );
+    all.push(...page.documents);
+    path = page.nextBefore ? `/documents?limit=200&before=${page.nextBefore}` : undefined;
+  }
+  return all;
+}
+
+async function documentOf(id: string, apiKey: string): Promise<UploadedDocument> {
+  return (await call<{ document: UploadedDocument }>('GET', `/documents/${id}`, apiKey)).document;
 }
 
 async function call<T>(method: string, path: string, apiKey: string, body?: unknown): Promise<T> {
