@@ -19,6 +19,7 @@ import { createEvaluationActivities } from './evaluations/evaluate.ts';
 import { createMailActivities } from './mails/send.ts';
 import { createProjectDeletionActivities } from './projects/delete.ts';
 import { createQuestionActivities } from './questions/answer.ts';
+import { createRebuildActivities } from './rebuilds/rebuild.ts';
 import { createRetentionActivities } from './retention/apply.ts';
 import { createWebhookActivities } from './webhooks/send.ts';
 import { createParser } from './ingestion/parser.ts';
@@ -56,6 +57,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createDeletionActivities(deps),
     ...createLeadActivities(deps),
     ...createEvaluationActivities(deps),
+    ...createRebuildActivities(deps),
     ...createErasureActivities(deps),
     ...createCrmActivities(deps),
     ...createMailActivities(deps),

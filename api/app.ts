@@ -55,6 +55,7 @@ import { questionRoutes } from './routes/questions.ts';
 import { batchRoutes } from './routes/batches.ts';
 import { chunkRoutes } from './routes/chunks.ts';
 import { evaluationRoutes } from './routes/evaluations.ts';
+import { rebuildRoutes } from './routes/rebuilds.ts';
 import { fileRoutes } from './routes/files.ts';
 import { retrievalRoutes } from './routes/retrieval.ts';
 import { visitorErasureRoutes } from './routes/visitor-erasures.ts';
@@ -207,6 +208,7 @@ export async function createApp(deps: AppDependencies): Promise<App> {
   batchRoutes(app, deps);
   chunkRoutes(app, deps);
   evaluationRoutes(app, deps);
+  rebuildRoutes(app, deps);
   chatRoutes(app, deps);
   turnRoutes(app, deps);
   chatSocketRoute(app, deps, stopping);

@@ -56,6 +56,26 @@ export const ingestion = {
   giveUpAfter: 24 * 60 * 60 * 1000,
 } as const;
 
+/** Moving a project to another embedding model. */
+export const rebuild = {
+  /** The vectors from before are kept for this long after the switch, for a rollback. */
+  rollback: 24 * 60 * 60 * 1000,
+  /** A look at the new model before anything is embedded. */
+  probe: 30_000,
+  /** After a failure that passes, as while the provider is away; a timer of the workflow says until when. */
+  pause: 10 * 60 * 1000,
+} as const;
+
+/** Calls of embedding providers, which limit how often a key may be used. */
+export const pacing = {
+  /** A slot that is nearer than this is waited for within the activity, others by a timer of the workflow. */
+  shortWait: 5_000,
+  /** After a refusal nobody calls with that key: for as long as the provider asks, or longer each time. */
+  pause: { initial: 1_000, backoffCoefficient: 2, maximum: 10 * 60 * 1000, askedAtMost: 24 * 60 * 60 * 1000 },
+  /** A document that has waited for so long fails. */
+  giveUpAfter: 3 * 24 * 60 * 60 * 1000,
+} as const;
+
 export const mail = {
   /** One try of handing a mail to the mail server. */
   attempt: 60_000,
@@ -119,6 +139,8 @@ export const overdue = {
   crawlSilence: 60_000,
   /** The same for a contact, between two attempts. */
   contactSilence: 60 * 60 * 1000 + 60_000,
+  /** The same for a rebuild, which may wait for a day. */
+  rebuildSilence: 60_000,
   batch: 20,
 } as const;
 

@@ -52,10 +52,12 @@ export const errorTable = {
   BATCH_NOT_FOUND: [404, 'There is no such batch in this project.'],
   TEST_QUESTION_NOT_FOUND: [404, 'There is no such test question in this project.'],
   TEST_QUESTIONS_REQUIRED: [409, 'This project has no test questions. Add some first.'],
+  REBUILD_NOT_FOUND: [404, 'There is no such rebuild in this project.'],
+  REBUILD_STATE: [409, 'The rebuild is not in a state for that.'],
   EVALUATION_NOT_FOUND: [404, 'There is no such evaluation in this project.'],
   EMBEDDING_IN_USE: [
     409,
-    'The embedding model cannot be changed while there are documents. Delete them first, or create another project.',
+    'The embedding model cannot be changed while there are documents. Rebuild the index with another model.',
   ],
   PROVIDER_KEY_NOT_FOUND: [404, 'The project has no key for this provider.'],
   PROVIDER_FAILED: [502, 'The provider did not answer as it should.'],

@@ -84,6 +84,11 @@ export interface SyncSourceInput {
   revision: number;
 }
 
+export interface RebuildIndexInput {
+  projectId: string;
+  rebuildId: string;
+}
+
 export interface FlowInputs {
   chatTurn: ChatTurnInput;
   ingestDocument: IngestDocumentInput;
@@ -99,6 +104,7 @@ export interface FlowInputs {
   syncContact: SyncContactInput;
   crawlSite: CrawlSiteInput;
   syncSource: SyncSourceInput;
+  rebuildIndex: RebuildIndexInput;
 }
 
 export type WorkflowType = keyof FlowInputs;
@@ -131,6 +137,7 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
   syncContact: 'ingestion',
   crawlSite: 'ingestion',
   syncSource: 'ingestion',
+  rebuildIndex: 'ingestion',
 };
 
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
@@ -204,6 +211,18 @@ export const deliverWebhookDispatch = (input: DeliverWebhookInput): Dispatch => 
 export const leadVerificationDispatch = (input: LeadVerificationInput): Dispatch => ({
   workflowType: 'leadVerification',
   workflowId: leadWorkflowId(input.sessionId),
+  projectId: input.projectId,
+  input,
+});
+
+export const rebuildWorkflowId = (projectId: string, number: number) => `rebuild/${projectId}/${number}`;
+
+export const rebuildIndexDispatch = ({
+  number,
+  ...input
+}: RebuildIndexInput & { number: number }): Dispatch => ({
+  workflowType: 'rebuildIndex',
+  workflowId: rebuildWorkflowId(input.projectId, number),
   projectId: input.projectId,
   input,
 });

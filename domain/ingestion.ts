@@ -48,6 +48,12 @@ export interface IngestionEnd {
   message: string;
 }
 
+/** A step that cannot go on before a moment (ISO 8601), and why. */
+export interface Waiting {
+  until: string;
+  reason: string;
+}
+
 /** What the ingestion's workflow tells those who ask it. */
 export interface IngestionProgress {
   step: IngestionStep;

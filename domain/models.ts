@@ -105,6 +105,16 @@ export const sameMeaning: Readonly<Record<EmbeddingProviderName, number>> = {
   ollama: 0.75,
 };
 
+/**
+ * Milliseconds between two calls for embeddings of documents with one key, over all workers: 500 calls a minute for
+ * openai and 100 for gemini, what their smallest paid and free accounts allow. Own servers say when it is too much.
+ */
+export const embeddingCallEvery: Readonly<Record<Exclude<EmbeddingProviderName, 'local'>, number>> = {
+  openai: 120,
+  gemini: 600,
+  ollama: 0,
+};
+
 /** What Elasticsearch can hold in one vector. */
 const mostDimensions = 4096;
 
@@ -121,8 +131,8 @@ export const modelSettings = {
   reranker: z.enum(rerankers).default('none'),
   rerankModel: z.string().trim().max(200).default(''),
   /**
-   * The space of the project's vectors. Set once, when the project is created: documents that were embedded in another
-   * space would no longer be found.
+   * The space of the project's vectors. Set when the project is created: documents that were embedded in another space
+   * would no longer be found, so a rebuild moves them all.
    */
   embeddingProvider: z.enum(embeddingProviders).nullable().default(null),
   embeddingModel: z.string().trim().min(1).max(200).nullable().default(null),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { leadSettings } from './leads.ts';
-import { modelProviders, modelSettings } from './models.ts';
+import { type EmbeddingModel, modelProviders, modelSettings } from './models.ts';
 import type { SealedProviderKey } from './provider-keys.ts';
 
 export { modelProviders };
@@ -118,4 +118,10 @@ export interface ProjectAccess {
   projectId: string;
   settings: ProjectSettings;
   keys: readonly SealedProviderKey[];
+}
+
+/** What writing the project's index takes as well. */
+export interface IndexAccess extends ProjectAccess {
+  /** Of the space that is written to beside the project's own while its index is rebuilt. */
+  secondModel: EmbeddingModel | null;
 }

@@ -21,6 +21,7 @@ export function withQueryCache(embeddings: EmbeddingProvider): EmbeddingProvider
   return {
     model: embeddings.model,
     dimensions: embeddings.dimensions,
+    pace: embeddings.pace,
     close: () => embeddings.close(),
     async embed(texts, options) {
       const [text] = texts;

@@ -1,4 +1,5 @@
 // Which provider a name stands for, and with whose key it is called.
+import { createHash } from 'node:crypto';
 import { models as timing } from '../domain/deadlines.ts';
 import { ProviderError } from '../domain/errors.ts';
 import {
@@ -9,12 +10,13 @@ import {
   type ModelProvider,
   type RerankApi,
   type RerankerName,
+  embeddingCallEvery,
   sameMeaning,
 } from '../domain/models.ts';
 import { keyContext, type SealedProviderKey } from '../domain/provider-keys.ts';
 import type { Encryption } from '../encryption.ts';
 import type { ChatModel } from './chat-model.ts';
-import type { EmbeddingProvider } from './embedding.ts';
+import type { EmbeddingPace, EmbeddingProvider } from './embedding.ts';
 import { createGeminiChat } from './gemini/chat.ts';
 import { createGeminiEmbedder } from './gemini/embeddings.ts';
 import type { GenerationProvider } from './generation.ts';
@@ -150,11 +152,11 @@ export function createProviders(deps: Dependencies) {
       if (!found) {
         const access = accessTo(provider, holder);
         const space = { model, dimensions };
-        const timeout = timing.embedding;
+        const shared = { timeout: timing.embedding, space, pace: paceOf(provider, access) };
         found = withQueryCache(
           provider === 'gemini'
-            ? createGeminiEmbedder({ baseUrl: access.baseUrl, apiKey: keyOf(access), timeout, space })
-            : createOpenAiEmbedder({ ...access, name: provider as OpenAiDialect, timeout, space }),
+            ? createGeminiEmbedder({ baseUrl: access.baseUrl, apiKey: keyOf(access), ...shared })
+            : createOpenAiEmbedder({ ...access, name: provider as OpenAiDialect, ...shared }),
         );
       }
       keep(embedders, known, found);
@@ -202,6 +204,13 @@ function keep<T>(all: Map<string, T>, known: string, found: T): void {
 }
 
 const keyOf = ({ apiKey }: Access): string => apiKey ?? '';
+
+function paceOf(provider: keyof typeof embeddingCallEvery, { baseUrl, apiKey }: Access): EmbeddingPace {
+  const key = createHash('sha256')
+    .update(JSON.stringify([provider, baseUrl, apiKey]))
+    .digest('hex');
+  return { provider, key, everyMs: embeddingCallEvery[provider] };
+}
 
 /** Ollama speaks the OpenAI API below /v1; people give the server's own address. */
 export const ollamaUrl = (url: string): string => {

@@ -1,6 +1,6 @@
 // What embedding models behind an API have in common: batches, one time limit a call, and vectors that are checked.
 import { ProviderError } from '../domain/errors.ts';
-import type { EmbeddingProvider, EmbeddingPurpose } from './embedding.ts';
+import type { EmbeddingPace, EmbeddingProvider, EmbeddingPurpose } from './embedding.ts';
 import { brokenProtocol } from './failures.ts';
 
 interface RemoteEmbedder {
@@ -8,6 +8,7 @@ interface RemoteEmbedder {
   space: { model: string; dimensions: number };
   /** Milliseconds for one call. */
   timeout: number;
+  pace?: EmbeddingPace | undefined;
   /** Most texts in one call. */
   batch: number;
   call: (texts: readonly string[], purpose: EmbeddingPurpose, signal: AbortSignal) => Promise<number[][]>;
@@ -15,7 +16,7 @@ interface RemoteEmbedder {
 }
 
 export function createRemoteEmbedder(options: RemoteEmbedder): EmbeddingProvider {
-  const { name, space, timeout, batch, call, failure } = options;
+  const { name, space, timeout, pace, batch, call, failure } = options;
 
   async function embedBatch(
     texts: readonly string[],
@@ -56,6 +57,7 @@ export function createRemoteEmbedder(options: RemoteEmbedder): EmbeddingProvider
 
   return {
     ...space,
+    pace,
     async embed(texts, { purpose, signal }) {
       const vectors: Float32Array[] = [];
       for (let from = 0; from < texts.length; from += batch) {

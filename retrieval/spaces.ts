@@ -2,8 +2,9 @@
 // meet in one index, and a project keeps its own until an operator moves it.
 import { elasticsearch } from '../domain/deadlines.ts';
 import { ProviderError } from '../domain/errors.ts';
-import { embeddingModelOf } from '../domain/models.ts';
-import type { ProjectAccess } from '../domain/projects.ts';
+import { type EmbeddingModel, embeddingModelOf } from '../domain/models.ts';
+import type { IndexAccess, ProjectAccess } from '../domain/projects.ts';
+import { spaceNameOf } from '../domain/rebuilds.ts';
 import type { EmbeddingProvider } from '../providers/embedding.ts';
 import type { Providers } from '../providers/registry.ts';
 import type { Reranker } from '../providers/rerank/reranker.ts';
@@ -12,6 +13,7 @@ import { asProviderError, type Client } from '../stores/elasticsearch/client.ts'
 import { chunkIndexPattern } from '../stores/elasticsearch/mapping.ts';
 
 export interface Space {
+  model: EmbeddingModel;
   /** Throws ProviderError where the project's embedding provider is not set up. */
   readonly embeddings: EmbeddingProvider;
   index: ChunkIndex;
@@ -25,13 +27,15 @@ export function createSpaces(deps: {
   client: Client;
   prefix: string;
   providers: Pick<Providers, 'embeddings' | 'reranker'>;
-  projects: { access(projectId: string): Promise<ProjectAccess | undefined> };
+  projects: { access(projectId: string): Promise<IndexAccess | undefined> };
 }) {
   const indices = new Map<string, { index: ChunkIndex; ready: Promise<void> | undefined }>();
 
-  async function of({ projectId, settings, keys }: ProjectAccess): Promise<Space> {
-    const model = embeddingModelOf(settings);
-    const name = `${model.model} ${model.dimensions}`;
+  async function spaceOf(
+    { projectId, settings, keys }: ProjectAccess,
+    model: EmbeddingModel,
+  ): Promise<Space> {
+    const name = spaceNameOf(model);
     let found = indices.get(name);
     if (!found) {
       found = {
@@ -50,6 +54,7 @@ export function createSpaces(deps: {
       });
     }
     return {
+      model,
       index,
       reranker: deps.providers.reranker(settings, { projectId, keys }),
       // Only once it is asked for: what is in the index can be removed without access to the provider.
@@ -57,6 +62,14 @@ export function createSpaces(deps: {
         return deps.providers.embeddings(model, { projectId, keys });
       },
     };
+  }
+
+  const of = (access: ProjectAccess): Promise<Space> => spaceOf(access, embeddingModelOf(access.settings));
+
+  async function accessOf(projectId: string): Promise<IndexAccess> {
+    const access = await deps.projects.access(projectId);
+    if (access) return access;
+    throw new ProviderError('embeddings', 'the project no longer exists.', { retryable: false });
   }
 
   return {
@@ -76,11 +89,19 @@ export function createSpaces(deps: {
     },
     /** One question to PostgreSQL, and `of` with its answer. */
     async ofProject(projectId: string): Promise<Space> {
-      const access = await deps.projects.access(projectId);
-      if (!access) {
-        throw new ProviderError('embeddings', 'the project no longer exists.', { retryable: false });
-      }
-      return await of(access);
+      return await of(await accessOf(projectId));
+    },
+
+    /** The space of a project for a model that it may not have chosen. */
+    async ofModel(projectId: string, model: EmbeddingModel): Promise<Space> {
+      return await spaceOf(await accessOf(projectId), model);
+    },
+
+    /** The project's space, and the second one while its index is rebuilt with another model. */
+    async written(projectId: string): Promise<[own: Space, ...second: Space[]]> {
+      const access = await accessOf(projectId);
+      const own = await of(access);
+      return access.secondModel ? [own, await spaceOf(access, access.secondModel)] : [own];
     },
   };
 }

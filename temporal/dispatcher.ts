@@ -67,10 +67,10 @@ export function createDispatcher(deps: {
     },
 
     /**
-     * Tells a running ingestion something. One whose start is only written down is started first. False where it has
+     * Tells a running ingestion or rebuild something. One whose start is only written down is started first. False where it has
      * ended already. Throws SERVICE_UNAVAILABLE while Temporal does not answer; then nothing was told.
      */
-    async order(dispatch: Dispatch, order: IngestionOrder): Promise<boolean> {
+    async order(dispatch: Dispatch, order: IngestionOrder | 'rollBack'): Promise<boolean> {
       const handle = client.workflow.getHandle(dispatch.workflowId);
       const tell = () =>
         client.connection.withDeadline(Date.now() + timing.start, async () => {
@@ -211,6 +211,8 @@ const summaryOf = (dispatch: Dispatch): string => {
       return 'ask an unanswered question again';
     case 'crawlSite':
       return 'crawl a source';
+    case 'rebuildIndex':
+      return 'move a project to another embedding model';
     case 'syncSource':
       return 'set the schedule of a source, or remove a deleted one';
   }

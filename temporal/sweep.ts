@@ -6,8 +6,10 @@ import {
   ingestWorkflowId,
   leadWorkflowId,
   mailWorkflowId,
+  rebuildWorkflowId,
   turnWorkflowId,
 } from '../domain/flows.ts';
+import { isBeforeSwitch } from '../domain/rebuilds.ts';
 import type { Stores } from '../stores/postgres/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 
@@ -107,6 +109,30 @@ async function sweepOverdue({
     const message = `${reasons[status] ?? closedByItself}. Crawl the source again.`;
     const code = `WORKFLOW_${status}`;
     await stores.sourceRuns.end(projectId, sourceId, run, { status: 'failed', code, message });
+  }
+  await sweepRebuilds({ stores, dispatcher });
+}
+
+async function sweepRebuilds({
+  stores,
+  dispatcher,
+}: {
+  stores: Stores;
+  dispatcher: Dispatcher;
+}): Promise<void> {
+  for (const { projectId, rebuildId, number, status: stage } of await stores.rebuilds.claimSilent(
+    overdueTiming.batch,
+  )) {
+    const workflowId = rebuildWorkflowId(projectId, number);
+    const status = await dispatcher.statusOf(workflowId);
+    if (status === 'RUNNING' || (await stores.dispatches.has(workflowId))) continue;
+    const switched = !isBeforeSwitch(stage);
+    await stores.rebuilds.end(projectId, rebuildId, {
+      status: switched ? 'done' : 'failed',
+      message: `${reasons[status] ?? closedByItself}. ${
+        switched ? 'The vectors from before stay.' : 'The project keeps the model that it had.'
+      }`,
+    });
   }
 }
 

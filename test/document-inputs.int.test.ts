@@ -209,7 +209,7 @@ test('hostile files: each ends with a reason, none takes the worker down, and ot
   expect(exited).toBe(false);
 });
 
-test('a thousand documents are accepted in one call, all or none', async () => {
+test('a thousand documents are accepted in one call, all or none', { timeout: 150_000 }, async () => {
   const documents = Array.from({ length: 1_001 }, (_, n) => ({ content: `Line ${n} of the price list.` }));
   const refused = await api.call('POST', '/documents/bulk', { documents });
   expect(refused.json.code).toBe('INVALID_REQUEST');
@@ -221,7 +221,7 @@ test('a thousand documents are accepted in one call, all or none', async () => {
     const { queued, processing, ready } = batch.counts;
     expect(queued + processing + ready).toBe(1_000);
     return ready >= 50 ? true : undefined;
-  });
+  }, 120_000);
 });
 
 /** The most resident memory that a process ever had (Linux). */

@@ -10,6 +10,7 @@ export { evaluateRetrieval } from './evaluate-retrieval.ts';
 export { eraseVisitor } from './erase-visitor.ts';
 export { ingestDocument } from './ingest-document.ts';
 export { leadVerification } from './lead-verification.ts';
+export { rebuildIndex } from './rebuild-index.ts';
 export { sendMail } from './send-mail.ts';
 export { syncContact } from './sync-contact.ts';
 export { updateChunks } from './update-chunks.ts';

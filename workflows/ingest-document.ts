@@ -17,6 +17,7 @@ import { ingestion, record } from '../domain/deadlines.ts';
 import type { IngestDocumentInput } from '../domain/flows.ts';
 import type { IngestionEnd, IngestionProgress } from '../domain/ingestion.ts';
 import { createPausable } from './pausable.ts';
+import { untilDone } from './waiting.ts';
 
 const step = {
   startToCloseTimeout: ingestion.step,
@@ -75,16 +76,18 @@ export async function ingestDocument(
       return chunkDocument(input);
     });
     at.chunks = chunks;
-    await steps.run(() => {
-      begin('embedding', `Embedding ${chunks} chunks`);
-      return embedChunks(input);
-    });
-    await steps.run(() => {
-      begin('indexing', `Indexing ${chunks} chunks`);
-      return indexChunks(input);
-    });
-    begin('publishing', 'Publishing');
-    await CancellationScope.nonCancellable(() => publishVersion(input));
+    for (let moved = true; moved; ) {
+      await untilDone(steps, (now) => {
+        begin('embedding', `Embedding ${chunks} chunks`);
+        return embedChunks(input, now);
+      });
+      await steps.run(() => {
+        begin('indexing', `Indexing ${chunks} chunks`);
+        return indexChunks(input);
+      });
+      begin('publishing', 'Publishing');
+      moved = (await CancellationScope.nonCancellable(() => publishVersion(input))) === 'moved';
+    }
   } catch (error) {
     const end = endOf(error, at);
     setCurrentDetails(end.message);

@@ -7,6 +7,7 @@ import {
 import type { Activities } from '../activities/index.ts';
 import { ingestion } from '../domain/deadlines.ts';
 import type { UpdateChunksInput } from '../domain/flows.ts';
+import { untilDone } from './waiting.ts';
 
 const step = {
   startToCloseTimeout: ingestion.step,
@@ -22,7 +23,7 @@ export async function updateChunks(input: UpdateChunksInput): Promise<void> {
   const { edit: _edit, ...version } = input;
   try {
     setCurrentDetails('Embedding the edited chunks');
-    await embedChunks(version);
+    await untilDone({ run: (step) => step() }, (now) => embedChunks(version, now));
     setCurrentDetails('Indexing the edited chunks');
     await indexChunks(version, 'edited');
     setCurrentDetails('Done');

@@ -20,8 +20,8 @@ export function createDeletionActivities({ stores, spaces, dispatcher }: Deletio
 
     async removeFromIndex({ projectId, documentId }: DeleteDocumentInput): Promise<void> {
       await withHeartbeat(timing.heartbeatEvery, async (signal) => {
-        const { index } = await spaces.ofProject(projectId);
-        await index.remove(projectId, await stores.chunks.ids(projectId, documentId), signal);
+        const ids = await stores.chunks.ids(projectId, documentId);
+        for (const { index } of await spaces.written(projectId)) await index.remove(projectId, ids, signal);
       });
     },
 

@@ -1,20 +1,21 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { embeddingText } from '../../domain/chunking.ts';
 import { type IngestDocumentInput, ingestWorkflowId } from '../../domain/flows.ts';
+import type { Waiting } from '../../domain/ingestion.ts';
+import { spaceNameOf } from '../../domain/rebuilds.ts';
 import type { ActivityDependencies } from '../index.ts';
 import { chunkLongText } from './chunker.ts';
 import { languageOf } from './language.ts';
 import { pageAt } from './pages.ts';
+import { embedVersion, indexVersion } from './indexing.ts';
+import { NotBefore, presentOf } from './pacing.ts';
+import { indexBeside } from './second-space.ts';
 import type { Parser } from './parser.ts';
 import { runStep, versionOf } from './step.ts';
 
 type IngestionDependencies = Pick<ActivityDependencies, 'stores' | 'spaces' | 'dispatcher'> & {
   parser: Parser;
 };
-
-/** Chunks taken at a time: enough to keep every embedding thread busy, little enough to lose when a worker dies. */
-const embeddingPage = 64;
-const indexingPage = 250;
 
 /** The steps that make a version searchable, each under a heartbeat. A step that was cut off goes on where it stopped. */
 export function createIngestionActivities({ stores, spaces, dispatcher, parser }: IngestionDependencies) {
@@ -65,42 +66,38 @@ export function createIngestionActivities({ stores, spaces, dispatcher, parser }
       });
     },
 
-    /** Embeds what has no vector yet: content that was embedded before, in any document, costs nothing. */
-    async embedChunks(input: IngestDocumentInput): Promise<void> {
+    /**
+     * Embeds what has no vector yet: content that was embedded before, in any document, costs nothing. Where it has to
+     * wait it says until when, and is called again then.
+     */
+    async embedChunks(input: IngestDocumentInput, workflowTime?: string): Promise<Waiting | undefined> {
       const { projectId, documentId, version } = input;
-      await step(input, async (signal, report) => {
+      const now = presentOf(workflowTime);
+      const embedAll = async (signal: AbortSignal, report: (details: unknown) => void) => {
         const { embeddings } = await spaces.ofProject(projectId);
-        let afterOrdinal = -1;
-        for (;;) {
-          await versionOf({ stores }, input);
-          signal.throwIfAborted();
-          const page = await stores.chunks.withoutEmbedding(
-            projectId,
-            documentId,
-            version,
-            embeddings.model,
-            {
-              afterOrdinal,
-              limit: embeddingPage,
-            },
-          );
-          const last = page.at(-1);
-          if (!last) return;
-          const vectors = await embeddings.embed(
-            page.map((chunk) => embeddingText(chunk.title, chunk)),
-            { purpose: 'document', signal },
-          );
-          await stores.embeddings.put(
-            projectId,
-            embeddings.model,
-            page.map((chunk, position) => ({ hash: chunk.hash, vector: vectors[position]! })),
-          );
-          afterOrdinal = last.ordinal;
-          const doneChunks = afterOrdinal + 1;
-          await stores.documents.progress(projectId, documentId, version, { step: 'embedding', doneChunks });
-          report({ embedded: doneChunks });
-        }
-      });
+        await embedVersion({ stores }, input, embeddings, {
+          signal,
+          now,
+          check: () => versionOf({ stores }, input),
+          async done(doneChunks) {
+            await stores.documents.progress(projectId, documentId, version, {
+              step: 'embedding',
+              doneChunks,
+            });
+            report({ embedded: doneChunks });
+          },
+        });
+      };
+      try {
+        await step(input, embedAll);
+        return undefined;
+      } catch (error) {
+        if (!(error instanceof NotBefore)) throw error;
+        const { until, message } = error;
+        const problem = { message, waitingUntil: until };
+        await stores.documents.problem(projectId, documentId, version, problem);
+        return { until: until.toISOString(), reason: message };
+      }
     },
 
     /** Writes the version's chunks, or its edited ones, under their own ids; returns once searches can find them. */
@@ -108,27 +105,19 @@ export function createIngestionActivities({ stores, spaces, dispatcher, parser }
       const { projectId, documentId, version } = input;
       await step(input, async (signal, report) => {
         await stores.documents.progress(projectId, documentId, version, { step: 'indexing', doneChunks: 0 });
-        const { index, embeddings } = await spaces.ofProject(projectId);
-        await index.ensure();
-        let afterOrdinal = -1;
-        for (;;) {
-          await versionOf({ stores }, input);
-          signal.throwIfAborted();
-          // One more than is written, to know the last page: only that one waits until searches find it.
-          const found = await stores.chunks.withEmbedding(projectId, documentId, version, embeddings.model, {
-            afterOrdinal,
-            limit: indexingPage + 1,
-            only,
-          });
-          const page = found.slice(0, indexingPage).map((chunk) => ({ ...chunk, documentId }));
-          const visible = found.length <= indexingPage;
-          await index.put(projectId, page, { visible, signal });
-          afterOrdinal = page.at(-1)?.ordinal ?? afterOrdinal;
-          const doneChunks = afterOrdinal + 1;
-          await stores.documents.progress(projectId, documentId, version, { step: 'indexing', doneChunks });
-          report({ indexed: doneChunks });
-          if (visible) return;
-        }
+        const [own, second] = await spaces.written(projectId);
+        const check = () => versionOf({ stores }, input);
+        await indexVersion({ stores }, input, own, {
+          signal,
+          only,
+          check,
+          async done(doneChunks) {
+            await stores.documents.progress(projectId, documentId, version, { step: 'indexing', doneChunks });
+            report({ indexed: doneChunks });
+          },
+        });
+        await stores.rebuilds.markIndexed(projectId, input, spaceNameOf(own.model), true);
+        if (second) await indexBeside({ stores, spaces }, input, second, { signal, only, check });
       });
     },
   };

@@ -11,12 +11,18 @@ type VersionDependencies = Pick<ActivityDependencies, 'stores' | 'spaces' | 'dis
 /** What becomes of a version: it answers, ends otherwise, waits, or makes room for a later one. */
 export function createVersionActivities({ stores, spaces, dispatcher }: VersionDependencies) {
   return {
-    async publishVersion({ projectId, documentId, version }: IngestDocumentInput): Promise<void> {
+    /** Throws where it is of no use any more; `moved`: it has to be indexed again, with the project's new model. */
+    async publishVersion({
+      projectId,
+      documentId,
+      version,
+    }: IngestDocumentInput): Promise<'moved' | undefined> {
       await stores.documents.progress(projectId, documentId, version, { step: 'publishing' });
       const outcome = await stores.documents.publish(projectId, documentId, version);
       if (outcome === 'superseded') throw superseded();
       if (outcome === 'deleted')
         throw ApplicationFailure.nonRetryable('The document was deleted.', 'DOCUMENT_DELETED');
+      return outcome === 'moved' ? outcome : undefined;
     },
 
     async endVersion(
@@ -38,8 +44,8 @@ export function createVersionActivities({ stores, spaces, dispatcher }: VersionD
       await withHeartbeat(timing.heartbeatEvery, async (signal) => {
         const found = await stores.documents.version(projectId, documentId, version);
         if (found && found.status !== 'failed' && found.status !== 'cancelled') return;
-        const { index } = await spaces.ofProject(projectId);
-        await index.remove(projectId, await stores.chunks.ids(projectId, documentId, { version }), signal);
+        const ids = await stores.chunks.ids(projectId, documentId, { version });
+        for (const { index } of await spaces.written(projectId)) await index.remove(projectId, ids, signal);
         await stores.chunks.removeVersion(projectId, documentId, version);
       });
     },
@@ -54,8 +60,7 @@ export function createVersionActivities({ stores, spaces, dispatcher }: VersionD
           await dispatcher.stop(ingestWorkflowId(documentId, earlier.version, earlier.run));
         }
         const ids = await stores.chunks.ids(projectId, documentId, { before: version });
-        const { index } = await spaces.ofProject(projectId);
-        await index.remove(projectId, ids, signal);
+        for (const { index } of await spaces.written(projectId)) await index.remove(projectId, ids, signal);
         await stores.documents.retireBefore(projectId, documentId, version);
       });
     },

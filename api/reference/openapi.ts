@@ -73,12 +73,16 @@ export async function openApi(app: App): Promise<void> {
       components: { securitySchemes, schemas: { Error: errorSchema as never } },
     },
     transform: (document) => {
-      const { schema, url } = toJsonSchema(document as Parameters<typeof toJsonSchema>[0]);
+      const convert = (given: typeof document) => toJsonSchema(given as Parameters<typeof toJsonSchema>[0]);
+      const { schema, url } = convert(document);
       // A route without a schema has nothing to tell: it serves a page or a file.
       if (!document.schema || schema.hide) return { schema: { hide: true }, url };
       const { role, projectParameter, bodies } = document.route.config ?? {};
       const inQuery = role && !projectParameter && !url.includes(':projectId');
-      const whole = bodies ? { ...schema, body: contentOf(bodies) } : schema;
+      const content = Object.entries(bodies ?? {}).map(([type, body]) => {
+        return [type, { schema: convert({ ...document, schema: { body } }).schema.body }];
+      });
+      const whole = bodies ? { ...schema, body: { content: Object.fromEntries(content) } } : schema;
       return { schema: describe(inQuery ? withProject(whole) : whole, document.route), url };
     },
   });
@@ -96,14 +100,6 @@ export async function openApi(app: App): Promise<void> {
     async (_request, reply) =>
       reply.header('cache-control', 'no-cache').send(app.swagger() as { openapi: string }),
   );
-}
-
-function contentOf(bodies: Readonly<Record<string, z.ZodType>>) {
-  const schemas = Object.entries(bodies).map(([type, body]) => {
-    const { $schema: _dialect, ...schema } = z.toJSONSchema(body, { io: 'input' });
-    return [type, { schema }];
-  });
-  return { content: Object.fromEntries(schemas) };
 }
 
 /** Adds to a route's schema what its config says: who may call it, and what it may answer. */

@@ -22,6 +22,10 @@ const evaluation = z.object({
   questions: z.int(),
   asked: z.int(),
   depth: z.int(),
+  embeddingModel: z
+    .string()
+    .nullable()
+    .describe("Of an evaluation in a rebuild: the model that was asked. Else the project's own."),
   recall: z.number().nullable().describe('Mean share of the expected documents that were found; 0 to 1.'),
   reciprocalRank: z.number().nullable().describe('Mean of 1 / rank of the first expected document; 0 to 1.'),
   errorMessage: z.string().nullable(),

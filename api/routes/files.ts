@@ -32,10 +32,8 @@ const form = z.object({
   file: z.string().meta({ format: 'binary' }),
 });
 /** New content of a document: a file, or a text. Without metadata those that it has stay. */
-const jsonReplacement = z.union([
-  z.object({ ...fileFields, metadata: metadataField.optional() }),
-  z.object({ content: contentField, metadata: metadataField.optional(), filename: z.undefined().optional() }),
-]);
+const newText = z.object({ content: contentField, metadata: metadataField.optional() });
+const newFile = z.object({ ...fileFields, metadata: metadataField.optional() });
 
 const upload = {
   summary: 'Takes a file in and ingests it',
@@ -115,8 +113,8 @@ export async function fileRoutes(app: App, deps: AppDependencies): Promise<void>
   const replacing = {
     scope: 'documents',
     role: 'editor',
-    errors: ['DOCUMENT_NOT_FOUND'],
-    bodies: { 'application/json': jsonReplacement, 'multipart/form-data': form },
+    errors: ['DOCUMENT_NOT_FOUND', 'CONTENT_REQUIRED'],
+    bodies: { 'application/json': z.union([newText, newFile]), 'multipart/form-data': form },
   } as const;
   app.put(
     '/documents/:documentId',
@@ -139,9 +137,10 @@ async function replacementOf(
   before: { metadata: Record<string, unknown> },
   limit: number,
 ): Promise<Replacement> {
-  const body = request.isMultipart() ? undefined : parsed(jsonReplacement, request.body);
-  if (body && body.filename === undefined) {
-    const { content, metadata } = body;
+  const isText = !request.isMultipart() && !Object.hasOwn(Object(request.body), 'filename');
+  if (isText) {
+    if (String(Object(request.body).content ?? '').trim() === '') throw new AppError('CONTENT_REQUIRED');
+    const { content, metadata } = parsed(newText, request.body);
     const named = metadata?.title ?? before.metadata.title;
     return {
       title: typeof named === 'string' ? named : titleOf(content),
@@ -151,9 +150,9 @@ async function replacementOf(
       metadata,
     };
   }
-  const file = body
-    ? documentOf({ ...body, metadata: body.metadata ?? {} }, limit)
-    : await fromMultipart(request, limit);
+  const file = request.isMultipart()
+    ? await fromMultipart(request, limit)
+    : documentOf({ metadata: {}, ...parsed(newFile, request.body) }, limit);
   const { metadata } = file;
   const given = Object.keys(metadata).length > 0;
   const { title: named } = { ...before.metadata, ...metadata };

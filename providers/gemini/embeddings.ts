@@ -1,6 +1,6 @@
 import { type EmbedContentRequest, TaskType } from '@google/generative-ai';
 import type { EmbeddingModel } from '../../domain/models.ts';
-import type { EmbeddingProvider } from '../embedding.ts';
+import type { EmbeddingPace, EmbeddingProvider } from '../embedding.ts';
 import { createRemoteEmbedder } from '../remote-embedder.ts';
 import { connectGemini, geminiFailure, geminiName as name, type GeminiOptions } from './client.ts';
 
@@ -9,15 +9,20 @@ const tasks = { query: TaskType.RETRIEVAL_QUERY, document: TaskType.RETRIEVAL_DO
 const resizable = /^gemini-embedding-/;
 
 export function createGeminiEmbedder(
-  options: GeminiOptions & { timeout: number; space: Pick<EmbeddingModel, 'model' | 'dimensions'> },
+  options: GeminiOptions & {
+    timeout: number;
+    space: Pick<EmbeddingModel, 'model' | 'dimensions'>;
+    pace?: EmbeddingPace;
+  },
 ): EmbeddingProvider {
-  const { space, timeout, baseUrl } = options;
+  const { space, timeout, pace, baseUrl } = options;
   const { model, dimensions } = space;
   const generative = connectGemini(options).getGenerativeModel({ model }, { baseUrl });
   return createRemoteEmbedder({
     name,
     space,
     timeout,
+    pace,
     batch: 100,
     failure: (error) => geminiFailure(error, model),
     async call(texts, purpose, signal) {

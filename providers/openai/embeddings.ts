@@ -1,5 +1,5 @@
 import type { EmbeddingModel } from '../../domain/models.ts';
-import type { EmbeddingProvider, EmbeddingPurpose } from '../embedding.ts';
+import type { EmbeddingPace, EmbeddingProvider, EmbeddingPurpose } from '../embedding.ts';
 import { createRemoteEmbedder } from '../remote-embedder.ts';
 import { connectOpenAi, openAiFailure, type OpenAiOptions } from './client.ts';
 
@@ -13,9 +13,13 @@ const prefixes: Readonly<Record<string, Record<EmbeddingPurpose, string>>> = {
 
 /** `openai` and `ollama`. */
 export function createOpenAiEmbedder(
-  options: OpenAiOptions & { timeout: number; space: Pick<EmbeddingModel, 'model' | 'dimensions'> },
+  options: OpenAiOptions & {
+    timeout: number;
+    space: Pick<EmbeddingModel, 'model' | 'dimensions'>;
+    pace?: EmbeddingPace;
+  },
 ): EmbeddingProvider {
-  const { name, space, timeout } = options;
+  const { name, space, timeout, pace } = options;
   const { model, dimensions } = space;
   const client = connectOpenAi(options);
   const prefix = prefixes[model.replace(/:.*$/, '')];
@@ -23,6 +27,7 @@ export function createOpenAiEmbedder(
     name,
     space,
     timeout,
+    pace,
     batch: 128,
     failure: (error) => openAiFailure(name, error, model),
     async call(texts, purpose, signal) {

@@ -7,6 +7,9 @@ import {
   type IngestionStep,
   isUnfinished,
 } from '../../domain/ingestion.ts';
+import { embeddingModelOf } from '../../domain/models.ts';
+import { projectSettings } from '../../domain/projects.ts';
+import { spaceNameOf } from '../../domain/rebuilds.ts';
 import { contentHash, putBlob, removeUnusedBlobs } from './blobs.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
@@ -210,18 +213,29 @@ export function createDocumentVersionStore(sql: Sql) {
           and status in ('queued', 'processing')`;
     },
 
-    /** Makes a version the one that answers, in one transaction; a newer one that was published first stays. */
+    /**
+     * Makes a version the one that answers, in one transaction; a newer one that was published first stays. `moved`: the
+     * project has got another embedding model since the version was indexed.
+     */
     async publish(
       projectId: string,
       documentId: string,
       version: number,
-    ): Promise<'published' | 'superseded' | 'deleted'> {
+    ): Promise<'published' | 'superseded' | 'deleted' | 'moved'> {
       return await sql.begin(async (tx) => {
         const [document] = await tx<{ currentVersion: number | null }[]>`
           select current_version from documents
           where project_id = ${projectId} and id = ${documentId} and deleted_at is null for update`;
         if (!document) return 'deleted';
         if ((document.currentVersion ?? 0) > version) return 'superseded';
+        // Held, so that the project does not get another model meanwhile.
+        const [project] = await tx<{ settings: unknown }[]>`
+          select settings from projects where id = ${projectId} for share`;
+        const space = spaceNameOf(embeddingModelOf(projectSettings.parse(project!.settings)));
+        const elsewhere = await tx`
+          select 1 from document_versions where document_id = ${documentId} and version = ${version}
+            and cardinality(indexed_in) > 0 and not (${space} = any(indexed_in))`;
+        if (elsewhere.length > 0) return 'moved';
         await tx`
           update documents d set current_version = v.version, title = v.title, updated_at = now()
           from document_versions v

@@ -1,6 +1,6 @@
 import { AppError } from '../../domain/errors.ts';
 import { type Dispatch, evaluateRetrievalDispatch } from '../../domain/flows.ts';
-import type { Sql } from './client.ts';
+import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { newId } from './ids.ts';
 
@@ -17,6 +17,8 @@ export interface Evaluation {
   questions: number;
   asked: number;
   depth: number;
+  /** Of an evaluation that compared two models: the one that was asked. Else the project's own. */
+  embeddingModel: string | null;
   /** The mean share of a question's expected documents that were found. */
   recall: number | null;
   /** The mean of 1 / the rank of the first expected document; 0 where none was found. */
@@ -32,10 +34,27 @@ export interface EvaluationResult {
   foundDocuments: string[] | null;
 }
 
+/** Throws TEST_QUESTIONS_REQUIRED without any. */
+async function insertEvaluation(
+  tx: Query,
+  projectId: string,
+  { id, depth, embeddingModel }: { id: string; depth: number; embeddingModel: string | null },
+): Promise<void> {
+  await tx`
+    insert into evaluations (id, project_id, status, questions, depth, embedding_model)
+    values (${id}, ${projectId}, 'queued', 0, ${depth}, ${embeddingModel})`;
+  const questions = await tx`
+    insert into evaluation_results (evaluation_id, project_id, ordinal, question, expected_documents)
+    select ${id}, project_id, row_number() over (order by created_at, id) - 1, question, expected_documents
+    from test_questions where project_id = ${projectId} returning 1`;
+  if (questions.length === 0) throw new AppError('TEST_QUESTIONS_REQUIRED');
+  await tx`update evaluations set questions = ${questions.length} where id = ${id}`;
+}
+
 /** A project's test questions, and how retrieval has done on them over time. */
 export function createEvaluationStore(sql: Sql) {
   const columns = sql`
-    e.id, e.status, e.questions, e.depth, e.recall, e.reciprocal_rank, e.error_message, e.created_at, e.finished_at,
+    e.id, e.status, e.questions, e.depth, e.embedding_model, e.recall, e.reciprocal_rank, e.error_message, e.created_at, e.finished_at,
     (select count(*)::int from evaluation_results r
       where r.evaluation_id = e.id and r.found_documents is not null) as asked`;
 
@@ -67,21 +86,24 @@ export function createEvaluationStore(sql: Sql) {
 
     /** Begins an evaluation of the questions that there are now. Throws TEST_QUESTIONS_REQUIRED without any. */
     async begin(projectId: string, depth: number): Promise<{ evaluationId: string; dispatch: Dispatch }> {
-      const evaluationId = newId();
       return await sql.begin(async (tx) => {
-        await tx`
-          insert into evaluations (id, project_id, status, questions, depth)
-          values (${evaluationId}, ${projectId}, 'queued', 0, ${depth})`;
-        const questions = await tx`
-          insert into evaluation_results (evaluation_id, project_id, ordinal, question, expected_documents)
-          select ${evaluationId}, project_id, row_number() over (order by created_at, id) - 1, question,
-            expected_documents
-          from test_questions where project_id = ${projectId} returning 1`;
-        if (questions.length === 0) throw new AppError('TEST_QUESTIONS_REQUIRED');
-        await tx`update evaluations set questions = ${questions.length} where id = ${evaluationId}`;
+        const evaluationId = newId();
+        await insertEvaluation(tx, projectId, { id: evaluationId, depth, embeddingModel: null });
         const dispatch = evaluateRetrievalDispatch({ projectId, evaluationId });
         await insertDispatch(tx, dispatch);
         return { evaluationId, dispatch };
+      });
+    },
+
+    /** The evaluation of one model in a rebuild, begun once. Its caller asks the questions. */
+    async beginOf(
+      projectId: string,
+      evaluation: { id: string; depth: number; embeddingModel: string },
+    ): Promise<void> {
+      await sql.begin(async (tx) => {
+        const [known] = await tx`
+          select 1 from evaluations where project_id = ${projectId} and id = ${evaluation.id}`;
+        if (!known) await insertEvaluation(tx, projectId, evaluation);
       });
     },
 

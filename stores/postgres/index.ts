@@ -13,6 +13,7 @@ import { createDiagnosticsStore } from './diagnostics.ts';
 import { createDispatchStore } from './dispatches.ts';
 import { createDocumentVersionStore } from './document-versions.ts';
 import { createDocumentStore } from './documents.ts';
+import { createEmbeddingPaceStore } from './embedding-paces.ts';
 import { createEmbeddingStore } from './embeddings.ts';
 import { createExplanationStore } from './explanations.ts';
 import { createEvaluationStore } from './evaluations.ts';
@@ -30,6 +31,7 @@ import { createOverdueStore } from './overdue.ts';
 import { createProjectDeletionStore } from './project-deletions.ts';
 import { createProjectStore } from './projects.ts';
 import { createQuestionStore } from './questions.ts';
+import { createRebuildStore } from './rebuilds.ts';
 import { createRetentionStore } from './retention.ts';
 import { createSessionStore } from './sessions.ts';
 import { createSignInFailureStore } from './sign-in-failures.ts';
@@ -72,7 +74,9 @@ export function createStores(sql: Sql, encryption: Encryption) {
     documents: { ...createDocumentStore(sql), ...createDocumentVersionStore(sql) },
     chunks: createChunkStore(sql),
     embeddings: createEmbeddingStore(sql),
+    embeddingPaces: createEmbeddingPaceStore(sql),
     evaluations: createEvaluationStore(sql),
+    rebuilds: createRebuildStore(sql),
     blobs: createBlobStore(sql),
     conversations: createConversationStore(sql),
     turns: createTurnStore(sql),

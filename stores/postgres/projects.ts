@@ -4,18 +4,18 @@ import { deleteProjectDispatch, type Dispatch } from '../../domain/flows.ts';
 import { changesEmbedding, withEmbeddingModel } from '../../domain/models.ts';
 import {
   type Project,
-  type ProjectAccess,
+  type IndexAccess,
   type ProjectRecord,
   type ProjectSettings,
   projectSettings,
 } from '../../domain/projects.ts';
-import type { SealedProviderKey } from '../../domain/provider-keys.ts';
 import { insertAudit } from './audit.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { newId } from './ids.ts';
 import { asJson } from './json.ts';
 import { insertKey, type NewKey } from './keys.ts';
+import { secondModel } from './rebuilds.ts';
 
 export type ProjectStore = ReturnType<typeof createProjectStore>;
 
@@ -54,10 +54,11 @@ export function createProjectStore(sql: Sql) {
 
     /** Creates a project of the server's own, or leaves the one with this id as it is. */
     /** What calling models for the project takes. */
-    async access(projectId: string): Promise<ProjectAccess | undefined> {
-      const [row] = await sql<{ settings: unknown; keys: SealedProviderKey[] }[]>`
-        select p.settings, ${sealedKeys(sql)} as keys from projects p where p.id = ${projectId}`;
-      return row && { projectId, settings: projectSettings.parse(row.settings), keys: row.keys };
+    async access(projectId: string): Promise<IndexAccess | undefined> {
+      const [row] = await sql<Omit<IndexAccess, 'projectId'>[]>`
+        select p.settings, ${sealedKeys(sql)} as keys, ${secondModel(sql)} as second_model
+        from projects p where p.id = ${projectId}`;
+      return row && { ...row, projectId, settings: projectSettings.parse(row.settings) };
     },
 
     /** Creates the project, or leaves the one with this id as it is. */

@@ -8,6 +8,7 @@ import { onFreshServers } from '../../bench/support/environment.ts';
 import { setUpSchedules } from '../../temporal/schedules.ts';
 import { createApiClient, eventually } from './api-client.ts';
 import { startHubSpot } from './hubspot-server.ts';
+import { startOpenAiServer } from './openai-server.ts';
 import { startReceiver } from './webhook-receiver.ts';
 import { startVisitor } from './visitor.ts';
 import { sitePage, startSite } from './crawled-site.ts';
@@ -18,9 +19,15 @@ const root = new URL('../../', import.meta.url);
 
 await onFreshServers('histories', async (environment) => {
   const project = await environment.createProject();
-  const { url } = await environment.startApi();
+  const openai = await startOpenAiServer();
+  const env = {
+    OPENAI_BASE_URL: openai.url,
+    OPENAI_API_KEY: 'key',
+    OUTBOUND_ALLOWED_RANGES: '127.0.0.1/32',
+  };
+  const { url } = await environment.startApi(env);
   const api = createApiClient(url, project.key);
-  let worker = await environment.startWorker({ OUTBOUND_ALLOWED_RANGES: '127.0.0.1/32' });
+  let worker = await environment.startWorker(env);
 
   async function save(name: string, workflowId: string): Promise<void> {
     const handle = environment.temporal.workflow.getHandle(workflowId);
@@ -64,6 +71,18 @@ await onFreshServers('histories', async (environment) => {
   });
   const { evaluation } = (await api.call('POST', '/retrieval/evaluate')).json;
   await save('evaluate-retrieval', `evaluate/${evaluation.id}`);
+
+  // To another embedding model and back; a document that comes meanwhile waits for its provider.
+  const { rebuild } = (await api.call('POST', '/retrieval/rebuilds', { embeddingProvider: 'openai' })).json;
+  const at = `/retrieval/rebuilds/${rebuild.id}`;
+  await eventually(async () =>
+    (await api.call('GET', at)).json.rebuild.status === 'switched' ? true : undefined,
+  );
+  openai.next({ status: 429, headers: { 'retry-after': '2' } });
+  await save('ingest-document-waiting', ingestion(await api.upload('We are closed on Sundays.')));
+  await api.call('POST', `${at}/rollback`);
+  await save('rebuild-index-rolled-back', `rebuild/${project.id}/1`);
+  await openai.close();
 
   const answered = await api.ask('When are you open?');
   await save('chat-turn-answered', `turn/${answered.json.turnId}`);

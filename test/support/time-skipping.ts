@@ -9,7 +9,11 @@ import { wireActivities } from './wiring.ts';
 const keyword = 2;
 
 /** A worker with the real workflows and activities on Temporal's time-skipping server. */
-export async function startTimeSkipping(environment: TestEnvironment, servers: TestServers) {
+export async function startTimeSkipping(
+  environment: TestEnvironment,
+  servers: TestServers,
+  env: Record<string, string> = {},
+) {
   const temporal = await TestWorkflowEnvironment.createTimeSkipping(
     servers.timeSkippingServer
       ? { server: { executable: { type: 'existing-path', path: servers.timeSkippingServer } } }
@@ -19,7 +23,7 @@ export async function startTimeSkipping(environment: TestEnvironment, servers: T
     namespace: 'default',
     searchAttributes: { leadId: keyword },
   });
-  const wired = wireActivities(environment, { elasticsearchUrl: servers.elasticsearchUrl });
+  const wired = wireActivities(environment, { elasticsearchUrl: servers.elasticsearchUrl, env });
   const worker = await Worker.create({
     connection: temporal.nativeConnection,
     taskQueue: 'test',

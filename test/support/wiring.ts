@@ -20,12 +20,12 @@ Runtime.install({ logger: new DefaultLogger('ERROR', () => {}) });
 /** The real activities in this process, with addresses of Elasticsearch and of a mail server of the test's choice. */
 export function wireActivities(
   environment: TestEnvironment,
-  options: { elasticsearchUrl: string; smtpUrl?: string },
+  options: { elasticsearchUrl: string; smtpUrl?: string; env?: Record<string, string> },
 ): { activities: Activities; dispatcher: ReturnType<typeof createDispatcher>; close: () => Promise<void> } {
   const { stores, temporal } = environment;
   const logger = createLogger({ name: 'test', level: 'silent' });
   const embeddings = createLocalEmbedder({ modelDir: readConfig().embeddingModelDir, threads: 1 });
-  const providers = providersFrom(environment.config, embeddings);
+  const providers = providersFrom(readConfig({ ...environment.env, ...options.env }), embeddings);
   const spaces = createSpaces({
     client: connectElasticsearch(options.elasticsearchUrl, {}),
     prefix: environment.indexPrefix,
