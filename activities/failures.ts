@@ -47,7 +47,5 @@ function toFailure(error: unknown): unknown {
     const { message, code: type, retryable } = outbound;
     return ApplicationFailure.create({ message, type, nonRetryable: !retryable });
   }
-  // A decision of ours, which another try would not change.
-  if (error instanceof AppError) return ApplicationFailure.nonRetryable(error.message, error.code);
   return ApplicationFailure.create({ message: error.message, type: error.name });
 }

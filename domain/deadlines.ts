@@ -139,6 +139,8 @@ export const overdue = {
   crawlSilence: 60_000,
   /** The same for a contact, between two attempts. */
   contactSilence: 60 * 60 * 1000 + 60_000,
+  /** The same for a webhook's delivery, between two attempts or not. */
+  webhookSilence: 5 * 60_000,
   /** The same for a rebuild, which may wait for a day. */
   rebuildSilence: 60_000,
   batch: 20,

@@ -143,6 +143,7 @@ export const taskQueueOf: Record<WorkflowType, TaskQueue> = {
 export const turnWorkflowId = (turnId: string) => `turn/${turnId}`;
 /** With the delivery's id: stores write it in SQL, where one statement makes many. */
 export const webhookWorkflowPrefix = 'webhook/';
+export const webhookWorkflowId = (deliveryId: string) => `${webhookWorkflowPrefix}${deliveryId}`;
 /** With the lead's id and the run, in the same way. */
 export const contactWorkflowPrefix = 'crm/';
 export const contactWorkflowId = (leadId: string, run: number) => `${contactWorkflowPrefix}${leadId}/${run}`;
@@ -203,7 +204,7 @@ export const deleteProjectDispatch = (input: DeleteProjectInput): Dispatch => ({
 
 export const deliverWebhookDispatch = (input: DeliverWebhookInput): Dispatch => ({
   workflowType: 'deliverWebhook',
-  workflowId: `${webhookWorkflowPrefix}${input.deliveryId}`,
+  workflowId: webhookWorkflowId(input.deliveryId),
   projectId: input.projectId,
   input,
 });

@@ -8,6 +8,7 @@ import {
   mailWorkflowId,
   rebuildWorkflowId,
   turnWorkflowId,
+  webhookWorkflowId,
 } from '../domain/flows.ts';
 import { isBeforeSwitch } from '../domain/rebuilds.ts';
 import type { Stores } from '../stores/postgres/index.ts';
@@ -25,9 +26,9 @@ export function startSweeps(deps: {
 }): () => Promise<void> {
   const sweeps = [
     repeat(dispatchTiming.sweepEvery, 'dispatches', deps.logger, () => sweepDispatches(deps)),
-    repeat(overdueTiming.sweepEvery, 'overdue rows', deps.logger, () => sweepOverdue(deps)),
-    repeat(overdueTiming.sweepEvery, 'lead sessions', deps.logger, () => sweepLeadSessions(deps)),
-    repeat(overdueTiming.sweepEvery, 'contacts', deps.logger, () => sweepContacts(deps)),
+    ...Object.entries(sweepsOfEnds).map(([what, sweep]) =>
+      repeat(overdueTiming.sweepEvery, what, deps.logger, () => sweep(deps)),
+    ),
     repeat(live.sweepEvery, 'old frames', deps.logger, () => deps.stores.frames.removeOld()),
     repeat(live.sweepEvery, 'what accounts left', deps.logger, async () => {
       await deps.stores.accountCodes.removeExpired();
@@ -40,13 +41,7 @@ export function startSweeps(deps: {
   };
 }
 
-async function sweepDispatches({
-  stores,
-  dispatcher,
-}: {
-  stores: Stores;
-  dispatcher: Dispatcher;
-}): Promise<void> {
+async function sweepDispatches({ stores, dispatcher }: Deps): Promise<void> {
   const due = await stores.dispatches.claimDue(dispatchTiming.batch);
   await Promise.all(due.map((dispatch) => dispatcher.start(dispatch)));
 }
@@ -58,114 +53,147 @@ const reasons: Record<string, string> = {
   TIMED_OUT: 'The workflow timed out',
 };
 
-async function sweepOverdue({
-  stores,
-  dispatcher,
-}: {
+interface Deps {
   stores: Stores;
   dispatcher: Dispatcher;
-}): Promise<void> {
-  const stillDispatched = async (workflowId: string) => stores.dispatches.has(workflowId);
-  for (const { projectId, turnId } of await stores.overdue.claimTurns(overdueTiming.batch)) {
-    const workflowId = turnWorkflowId(turnId);
-    const status = await dispatcher.statusOf(workflowId);
-    if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
-    const message = `${reasons[status] ?? closedByItself}. Ask again.`;
-    const { next } = await stores.turns.recordFailure(projectId, turnId, {
-      code: `WORKFLOW_${status}`,
-      message,
-    });
-    await stores.frames.notify(turnId);
-    if (next) dispatcher.startSoon(next);
-  }
-  for (const { projectId, documentId, version, run } of await stores.overdue.claimDocumentVersions(
-    overdueTiming.batch,
-  )) {
-    const workflowId = ingestWorkflowId(documentId, version, run);
-    const status = await dispatcher.statusOf(workflowId);
-    if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
-    const message = `${reasons[status] ?? closedByItself}. Upload the document again.`;
-    await stores.documents.end(projectId, documentId, version, {
-      status: 'failed',
-      code: `WORKFLOW_${status}`,
-      message,
-    });
-  }
-  for (const { projectId, mailId } of await stores.mails.claimOverdue(overdueTiming.batch)) {
-    const workflowId = mailWorkflowId(mailId);
-    const status = await dispatcher.statusOf(workflowId);
-    if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
-    await stores.mails.end(projectId, mailId, {
-      status: 'failed',
-      code: `WORKFLOW_${status}`,
-      reason: `${reasons[status] ?? closedByItself}.`,
-    });
-  }
-  for (const { projectId, sourceId, run, workflowId } of await stores.sourceRuns.claimSilent(
-    overdueTiming.batch,
-  )) {
-    const status = await dispatcher.statusOf(workflowId);
-    if (status === 'RUNNING' || (await stillDispatched(workflowId))) continue;
-    const message = `${reasons[status] ?? closedByItself}. Crawl the source again.`;
-    const code = `WORKFLOW_${status}`;
-    await stores.sourceRuns.end(projectId, sourceId, run, { status: 'failed', code, message });
-  }
-  await sweepRebuilds({ stores, dispatcher });
 }
 
-async function sweepRebuilds({
-  stores,
-  dispatcher,
-}: {
-  stores: Stores;
-  dispatcher: Dispatcher;
-}): Promise<void> {
-  for (const { projectId, rebuildId, number, status: stage } of await stores.rebuilds.claimSilent(
-    overdueTiming.batch,
-  )) {
-    const workflowId = rebuildWorkflowId(projectId, number);
+/** What became of a workflow that ended without recording it. */
+interface End {
+  /** Temporal's word for it. */
+  status: string;
+  /** A sentence without its full stop. */
+  reason: string;
+}
+
+/** Of rows that say nothing new, those whose workflow neither runs nor waits to be started are given their end. */
+async function recordEnds<T>(
+  { stores, dispatcher }: Deps,
+  flow: {
+    silent: Promise<readonly T[]>;
+    workflowId: (row: T) => string;
+    record: (row: T, end: End) => Promise<unknown>;
+  },
+): Promise<void> {
+  for (const row of await flow.silent) {
+    const workflowId = flow.workflowId(row);
     const status = await dispatcher.statusOf(workflowId);
     if (status === 'RUNNING' || (await stores.dispatches.has(workflowId))) continue;
-    const switched = !isBeforeSwitch(stage);
-    await stores.rebuilds.end(projectId, rebuildId, {
-      status: switched ? 'done' : 'failed',
-      message: `${reasons[status] ?? closedByItself}. ${
-        switched ? 'The vectors from before stay.' : 'The project keeps the model that it had.'
-      }`,
-    });
+    await flow.record(row, { status, reason: reasons[status] ?? closedByItself });
   }
 }
 
-async function sweepContacts({
-  stores,
-  dispatcher,
-}: {
-  stores: Stores;
-  dispatcher: Dispatcher;
-}): Promise<void> {
-  for (const input of await stores.contactSyncs.claimSilent(overdueTiming.batch)) {
-    const workflowId = contactWorkflowId(input.leadId, input.run);
-    const status = await dispatcher.statusOf(workflowId);
-    if (status === 'RUNNING' || (await stores.dispatches.has(workflowId))) continue;
-    await stores.contactSyncs.giveUp(input, `${reasons[status] ?? closedByItself}. Send the lead again.`);
-  }
+const { batch } = overdueTiming;
+
+async function sweepTurns(deps: Deps): Promise<void> {
+  const { stores, dispatcher } = deps;
+  await recordEnds(deps, {
+    silent: stores.overdue.claimTurns(batch),
+    workflowId: ({ turnId }) => turnWorkflowId(turnId),
+    async record({ projectId, turnId }, { status, reason }) {
+      const { next } = await stores.turns.recordFailure(projectId, turnId, {
+        code: `WORKFLOW_${status}`,
+        message: `${reason}. Ask again.`,
+      });
+      await stores.frames.notify(turnId);
+      if (next) dispatcher.startSoon(next);
+    },
+  });
 }
 
-async function sweepLeadSessions({
-  stores,
-  dispatcher,
-}: {
-  stores: Stores;
-  dispatcher: Dispatcher;
-}): Promise<void> {
-  for (const { projectId, sessionId } of await stores.leadSessions.claimOverdue(overdueTiming.batch)) {
-    const workflowId = leadWorkflowId(sessionId);
-    const status = await dispatcher.statusOf(workflowId);
-    if (status === 'RUNNING' || (await stores.dispatches.has(workflowId))) continue;
-    const reason = `${reasons[status] ?? closedByItself}.`;
-    await stores.leadSessions.end(projectId, sessionId, { stage: 'expired', reason });
-  }
+async function sweepDocuments(deps: Deps): Promise<void> {
+  const { overdue, documents } = deps.stores;
+  await recordEnds(deps, {
+    silent: overdue.claimDocumentVersions(batch),
+    workflowId: ({ documentId, version, run }) => ingestWorkflowId(documentId, version, run),
+    record: ({ projectId, documentId, version }, { status, reason }) =>
+      documents.end(projectId, documentId, version, {
+        status: 'failed',
+        code: `WORKFLOW_${status}`,
+        message: `${reason}. Upload the document again.`,
+      }),
+  });
 }
+
+async function sweepMails(deps: Deps): Promise<void> {
+  const { mails } = deps.stores;
+  await recordEnds(deps, {
+    silent: mails.claimOverdue(batch),
+    workflowId: ({ mailId }) => mailWorkflowId(mailId),
+    record: ({ projectId, mailId }, { status, reason }) =>
+      mails.end(projectId, mailId, { status: 'failed', code: `WORKFLOW_${status}`, reason: `${reason}.` }),
+  });
+}
+
+async function sweepCrawls(deps: Deps): Promise<void> {
+  const { sourceRuns } = deps.stores;
+  await recordEnds(deps, {
+    silent: sourceRuns.claimSilent(batch),
+    workflowId: ({ workflowId }) => workflowId,
+    record: ({ projectId, sourceId, run }, { status, reason }) =>
+      sourceRuns.end(projectId, sourceId, run, {
+        status: 'failed',
+        code: `WORKFLOW_${status}`,
+        message: `${reason}. Crawl the source again.`,
+      }),
+  });
+}
+
+async function sweepRebuilds(deps: Deps): Promise<void> {
+  const { rebuilds } = deps.stores;
+  await recordEnds(deps, {
+    silent: rebuilds.claimSilent(batch),
+    workflowId: ({ projectId, number }) => rebuildWorkflowId(projectId, number),
+    record({ projectId, rebuildId, status: stage }, { reason }) {
+      const switched = !isBeforeSwitch(stage);
+      const rest = switched ? 'The vectors from before stay.' : 'The project keeps the model that it had.';
+      return rebuilds.end(projectId, rebuildId, {
+        status: switched ? 'done' : 'failed',
+        message: `${reason}. ${rest}`,
+      });
+    },
+  });
+}
+
+async function sweepContacts(deps: Deps): Promise<void> {
+  const { contactSyncs } = deps.stores;
+  await recordEnds(deps, {
+    silent: contactSyncs.claimSilent(batch),
+    workflowId: ({ leadId, run }) => contactWorkflowId(leadId, run),
+    record: (input, { reason }) => contactSyncs.giveUp(input, `${reason}. Send the lead again.`),
+  });
+}
+
+async function sweepWebhooks(deps: Deps): Promise<void> {
+  const { webhooks } = deps.stores;
+  await recordEnds(deps, {
+    silent: webhooks.claimSilent(batch),
+    workflowId: ({ deliveryId }) => webhookWorkflowId(deliveryId),
+    record: ({ projectId, deliveryId }, { reason }) =>
+      webhooks.giveUp(projectId, deliveryId, `${reason}. Replay the delivery.`),
+  });
+}
+
+async function sweepLeadSessions(deps: Deps): Promise<void> {
+  const { leadSessions } = deps.stores;
+  await recordEnds(deps, {
+    silent: leadSessions.claimOverdue(batch),
+    workflowId: ({ sessionId }) => leadWorkflowId(sessionId),
+    record: ({ projectId, sessionId }, { reason }) =>
+      leadSessions.end(projectId, sessionId, { stage: 'expired', reason: `${reason}.` }),
+  });
+}
+
+const sweepsOfEnds = {
+  turns: sweepTurns,
+  documents: sweepDocuments,
+  mails: sweepMails,
+  crawls: sweepCrawls,
+  rebuilds: sweepRebuilds,
+  contacts: sweepContacts,
+  webhooks: sweepWebhooks,
+  'lead sessions': sweepLeadSessions,
+};
 
 /** Runs `work` again and again with a pause; what it throws is logged. The returned function waits for the last run. */
 function repeat(

@@ -153,6 +153,23 @@ test('a receiver that fails is tried again; a delivery can be replayed', async (
   receiver.close();
 });
 
+test('a delivery whose workflow an operator terminates has failed, and says so', async () => {
+  const receiver = await startReceiver({ status: 500 });
+  const { webhook } = await addWebhook(receiver.url, { events: ['turn.answered'] });
+  await api.ask(question);
+  await eventually(async () => receiver.received[0]);
+  const [delivery] = (await deliveriesOf(webhook.id)).deliveries;
+  await environment.temporal.workflow.getHandle(`webhook/${delivery.id}`).terminate('test');
+  await environment.sql`update webhook_deliveries set touched_at = touched_at - interval '10 minutes'
+    where id = ${delivery.id}`;
+  const ended = await eventually(async () => {
+    const [now] = (await deliveriesOf(webhook.id)).deliveries;
+    return now.status === 'failed' ? now : undefined;
+  });
+  expect(ended.error).toBe('An operator terminated the workflow. Replay the delivery.');
+  receiver.close();
+});
+
 test('a receiver that is gone turns the webhook off; redirects and private addresses are not followed', async () => {
   const gone = await startReceiver({ status: 410 });
   const elsewhere = await startReceiver({ status: 200 });

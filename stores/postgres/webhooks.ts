@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { Actor } from '../../domain/accounts.ts';
 import type { Encryption } from '../../encryption.ts';
 import type { DeliveryAttempt, DeliveryStatus, Webhook, WebhookDelivery } from '../../domain/webhooks.ts';
-import { deliverWebhookDispatch, type Dispatch } from '../../domain/flows.ts';
+import { overdue } from '../../domain/deadlines.ts';
+import { type DeliverWebhookInput, deliverWebhookDispatch, type Dispatch } from '../../domain/flows.ts';
 import { insertProjectAudit, operator } from './audit.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
@@ -179,7 +180,7 @@ export function createWebhookStore(sql: Sql, encryption: Encryption) {
     /** Keeps how an attempt ended; a delivery that was made stays made. */
     async recordAttempt(projectId: string, deliveryId: string, attempt: DeliveryAttempt): Promise<void> {
       await sql`
-        update webhook_deliveries set status = ${attempt.status}, attempts = attempts + 1,
+        update webhook_deliveries set status = ${attempt.status}, attempts = attempts + 1, touched_at = now(),
           response_status = ${attempt.responseStatus}, error = ${attempt.error},
           finished_at = case when ${attempt.status === 'pending'} then null else now() end
         where project_id = ${projectId} and id = ${deliveryId} and status = 'pending'`;
@@ -190,6 +191,16 @@ export function createWebhookStore(sql: Sql, encryption: Encryption) {
       await sql`
         update webhook_deliveries set status = 'failed', error = ${reason}, finished_at = now()
         where project_id = ${projectId} and id = ${deliveryId} and status = 'pending'`;
+    },
+
+    /** Deliveries that were not touched for a while; they are touched by it, so that sweeps take turns. */
+    async claimSilent(limit: number): Promise<DeliverWebhookInput[]> {
+      return await sql<DeliverWebhookInput[]>`
+        update webhook_deliveries set touched_at = now() where id in (
+          select id from webhook_deliveries
+          where status = 'pending' and touched_at < now() - ${overdue.webhookSilence} * interval '1 millisecond'
+          order by touched_at limit ${limit} for update skip locked)
+        returning project_id, id as delivery_id`;
     },
   };
 }

@@ -1,0 +1,31 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  rootCause,
+  setCurrentDetails,
+} from '@temporalio/workflow';
+
+/**
+ * Runs what is tried for days. When it ends without success, `giveUp` records why in words, and the workflow ends as the
+ * work did: cancelled, or failed with the work's own code or `code`.
+ */
+export async function orGiveUp<T>(
+  work: () => Promise<T>,
+  giveUp: (reason: string) => Promise<void>,
+  code: string,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const trouble = rootCause(error) ?? 'unknown reason';
+    const reason = isCancellation(error) ? 'An operator cancelled it.' : `Given up: ${trouble}`;
+    setCurrentDetails(reason);
+    await CancellationScope.nonCancellable(() => giveUp(reason));
+    if (isCancellation(error)) throw error;
+    const cause = error instanceof ActivityFailure ? error.cause : error;
+    const type = cause instanceof ApplicationFailure && cause.type ? cause.type : code;
+    throw ApplicationFailure.nonRetryable(reason, type);
+  }
+}
