@@ -1,11 +1,24 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const withServers = { globalSetup: ['test/support/servers.ts'], testTimeout: 60_000, hookTimeout: 120_000 };
+const browserTests = ['test/widget*.e2e.test.ts', 'test/existing-clients.e2e.test.ts'];
 
-// The suffix says what a test costs: .unit needs nothing, .int the servers, .e2e real processes that are killed or a
-// browser. One kind after the other.
+/** The drill takes longest: the others run beside it. */
+class DrillFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isDrill = ({ moduleId }: TestSpecification) => moduleId.endsWith('/drill.e2e.test.ts');
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isDrill), ...sorted.filter((file) => !isDrill(file))];
+  }
+}
+
+// The suffix says what a test costs: .unit needs nothing, .int the servers, .e2e real processes that are killed, or a
+// browser. One kind after the other, and two files at a time: one often waits, and each has a database, a namespace and
+// an index of its own.
 export default defineConfig({
   test: {
+    sequence: { sequencer: DrillFirst },
     projects: [
       { test: { name: 'unit', include: ['test/**/*.unit.test.ts'], sequence: { groupOrder: 1 } } },
       {
@@ -14,18 +27,27 @@ export default defineConfig({
           include: ['test/**/*.int.test.ts'],
           ...withServers,
           sequence: { groupOrder: 2 },
-          // Each file has a database, a namespace and an index of its own; two fill two cores while one of them waits.
           maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'browser',
+          include: browserTests,
+          ...withServers,
+          sequence: { groupOrder: 3 },
+          // They measure what a visitor's machine does.
+          fileParallelism: false,
         },
       },
       {
         test: {
           name: 'e2e',
           include: ['test/**/*.e2e.test.ts'],
+          exclude: browserTests,
           ...withServers,
-          sequence: { groupOrder: 3 },
-          // These fill the machine alone.
-          fileParallelism: false,
+          sequence: { groupOrder: 4 },
+          maxWorkers: 2,
         },
       },
     ],

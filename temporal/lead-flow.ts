@@ -31,6 +31,7 @@ export function createLeadFlow({ client, dispatches }: { client: Client; dispatc
     const workflowId = leadWorkflowId(sessionId);
     const handle = client.workflow.getHandle(workflowId);
     const deadline = Date.now() + timing.answer;
+    let started = false;
     while (Date.now() < deadline) {
       try {
         return await client.connection.withDeadline(deadline, () =>
@@ -42,9 +43,10 @@ export function createLeadFlow({ client, dispatches }: { client: Client; dispatc
       } catch (error) {
         if (error instanceof WorkflowUpdateFailedError) return 'gone';
         if (!(error instanceof WorkflowNotFoundError)) return 'silent';
-        if (!(await dispatches.has(workflowId))) return 'gone';
-        // Its start is under way.
-        await setTimeout(timing.startPoll);
+        if (started) return 'gone';
+        // Its start is under way; or it was a moment ago, and then it has to be looked for once more.
+        started = !(await dispatches.has(workflowId));
+        if (!started) await setTimeout(timing.startPoll);
       }
     }
     return 'silent';

@@ -77,8 +77,10 @@ async function recordEnds<T>(
 ): Promise<void> {
   for (const row of await flow.silent) {
     const workflowId = flow.workflowId(row);
+    // In this order: a dispatch goes when its workflow has been started.
+    if (await stores.dispatches.has(workflowId)) continue;
     const status = await dispatcher.statusOf(workflowId);
-    if (status === 'RUNNING' || (await stores.dispatches.has(workflowId))) continue;
+    if (status === 'RUNNING') continue;
     await flow.record(row, { status, reason: reasons[status] ?? closedByItself });
   }
 }

@@ -1,6 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { createLogger } from '../logging.ts';
 import { newId } from '../stores/postgres/ids.ts';
+import { createDispatcher } from '../temporal/dispatcher.ts';
+import { createLeadFlow } from '../temporal/lead-flow.ts';
 import { createApiClient } from './support/api-client.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
 import { createMailbox } from './support/mailbox.ts';
@@ -335,4 +338,32 @@ test('a session whose workflow an operator terminated has expired', async () => 
   expect((await chat('Mira')).json.code).toBe('ASSISTANT_SESSION_NOT_FOUND');
   const [row] = await environment.sql`select stage, reason from lead_sessions where id = ${sessionId}`;
   expect(row).toEqual({ stage: 'expired', reason: 'Its workflow was ended.' });
+});
+
+test('a session whose workflow starts between two looks at it goes on', async () => {
+  const { stores, temporal } = environment;
+  const { sessionId, dispatch } = await stores.leadSessions.create(project.id, {
+    language: 'en',
+    ip: '192.0.2.1',
+    settings: (await stores.leadSessions.settings(project.id)).settings,
+  });
+  const dispatcher = createDispatcher({
+    client: temporal,
+    dispatches: stores.dispatches,
+    logger: createLogger({ name: 'test', level: 'silent' }),
+  });
+  // As if a sweep had started it just after Temporal said that there is none.
+  const flow = createLeadFlow({
+    client: temporal,
+    dispatches: {
+      ...stores.dispatches,
+      async has() {
+        await dispatcher.start(dispatch!);
+        return false;
+      },
+    },
+  });
+  await environment.sql`delete from dispatches where workflow_id = ${dispatch!.workflowId}`;
+  const input = await stores.leadSessions.hold(project.id, sessionId, { kind: 'name', value: 'Mira' });
+  expect(await flow.tell(sessionId, input!)).toMatchObject({ stage: 'awaiting_email' });
 });
