@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const withServers = { globalSetup: ['test/support/servers.ts'], testTimeout: 60_000, hookTimeout: 120_000 };
-const browserTests = ['test/widget*.e2e.test.ts', 'test/existing-clients.e2e.test.ts'];
+/** They measure what a visitor's machine does, or how long somebody waits for a server that is away. */
+const alone = ['test/widget*.e2e.test.ts', 'test/existing-clients.e2e.test.ts', 'test/outages.e2e.test.ts'];
 
 /** The drill takes longest: the others run beside it. */
 class DrillFirst extends BaseSequencer {
@@ -14,8 +15,8 @@ class DrillFirst extends BaseSequencer {
 }
 
 // The suffix says what a test costs: .unit needs nothing, .int the servers, .e2e real processes that are killed, or a
-// browser. One kind after the other, and two files at a time: one often waits, and each has a database, a namespace and
-// an index of its own.
+// browser. One group after the other. Two files at a time: one often waits, and each has a database, a namespace and an
+// index of its own.
 export default defineConfig({
   test: {
     sequence: { sequencer: DrillFirst },
@@ -32,11 +33,10 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'browser',
-          include: browserTests,
+          name: 'alone',
+          include: alone,
           ...withServers,
           sequence: { groupOrder: 3 },
-          // They measure what a visitor's machine does.
           fileParallelism: false,
         },
       },
@@ -44,7 +44,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/**/*.e2e.test.ts'],
-          exclude: browserTests,
+          exclude: alone,
           ...withServers,
           sequence: { groupOrder: 4 },
           maxWorkers: 2,
