@@ -6,10 +6,11 @@ import { createApiClient } from './support/api-client.ts';
 import { createTestEnvironment, type TestEnvironment } from './support/environment.ts';
 import { createFuzzer, type FuzzRequest } from './support/fuzz.ts';
 
-// No input, however malformed, may end in a 5xx. Statuses that the OpenAPI document does not name are printed.
+// No input, however malformed, may end in a 5xx, or in a status that the OpenAPI document does not name. The same requests
+// in each run; for others:
 //   FUZZ_REQUESTS=100000 FUZZ_SEED=7 npx vitest run --project int test/fuzz.int.test.ts
 const requests = Number(process.env.FUZZ_REQUESTS ?? 6_000);
-const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000);
+const seed = Number(process.env.FUZZ_SEED ?? 365_113);
 const atOnce = 16;
 /** Streams and waiting calls are left after this: what they answered by then is what counts. */
 const patienceMs = 1_500;

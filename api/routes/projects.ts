@@ -115,7 +115,7 @@ export function projectRoutes(app: App, { stores, dispatcher, settings }: AppDep
   app.patch(
     '/projects/:projectId',
     {
-      config: { role: 'admin' },
+      config: { role: 'admin', errors: ['EMBEDDING_IN_USE'] },
       schema: {
         tags,
         summary: 'Change what is given; `active: false` refuses all its keys',
