@@ -10,7 +10,7 @@ import {
   temporalNamespaceUrl,
   temporalOptions,
 } from '../config.ts';
-import { apiDrain } from '../domain/deadlines.ts';
+import { apiDrain, apiForce } from '../domain/deadlines.ts';
 import { createEncryption } from '../encryption.ts';
 import { createLogger } from '../logging.ts';
 import { providersFrom } from '../providers/from-config.ts';
@@ -98,6 +98,11 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     logger.info({ signal }, 'stopping');
     // A stream may last as long as a turn. Its client comes back to another process: the turn goes on meanwhile.
     setTimeout(() => app.server.closeAllConnections(), apiDrain).unref();
+    // Nothing that is still under way then is promised: what was accepted is recorded.
+    setTimeout(() => {
+      logger.error('stopping took too long, ending with work under way');
+      process.exit(1);
+    }, apiDrain + apiForce).unref();
     await app.close();
     await Promise.all([
       client.connection.close(),

@@ -150,6 +150,8 @@ export const overdue = {
 export const stickyQueue = 1_000;
 /** An API that was told to stop finishes the answers under way within this; then it closes their connections. */
 export const apiDrain = 10_000;
+/** Then, after this much more, it ends, whatever does not let go. */
+export const apiForce = 8_000;
 /** A worker that was told to stop finishes what it has begun within this. */
 export const workerDrain = 15_000;
 /** Then, after this much more, it ends with what is still under way: another worker takes that over. */
