@@ -96,7 +96,9 @@ await onFreshServers('turns', async (environment, servers) => {
 });
 
 /** What a process has logged as an error, one line each. */
-const errorsIn = (log: string): string[] => log.split('\n').filter((line) => line.includes('"level":50'));
+function errorsIn(log: string): string[] {
+  return log.split('\n').filter((line) => line.includes('"level":50'));
+}
 
 async function startModel() {
   const model = await startOpenAiServer();
