@@ -1,6 +1,5 @@
 import {
   ActivityCancellationType,
-  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   isCancellation,
@@ -14,6 +13,7 @@ import type { Activities } from '../activities/index.ts';
 import type { RankedChunk, TurnStatus } from '../domain/chat.ts';
 import { record, turn } from '../domain/deadlines.ts';
 import type { ChatTurnInput } from '../domain/flows.ts';
+import { codeOf } from './failures.ts';
 
 const quick = proxyLocalActivities<Activities>({
   summary: 'search the documents, quick try',
@@ -167,7 +167,5 @@ function deadlinePassed({ step, trouble }: Progress): Failure {
 }
 
 function failureOf(error: unknown): Failure {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  const code = cause instanceof ApplicationFailure && cause.type ? cause.type : 'TURN_FAILED';
-  return { code, message: rootCause(error) ?? 'unknown reason' };
+  return { code: codeOf(error, 'TURN_FAILED'), message: rootCause(error) ?? 'unknown reason' };
 }

@@ -1,6 +1,5 @@
 import {
   ActivityCancellationType,
-  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   condition,
@@ -19,6 +18,7 @@ import type { Activities } from '../activities/index.ts';
 import { crawl, record } from '../domain/deadlines.ts';
 import type { CrawlSiteInput } from '../domain/flows.ts';
 import type { PageCounts } from '../domain/sources.ts';
+import { codeOf } from './failures.ts';
 
 const step = {
   startToCloseTimeout: crawl.visit,
@@ -101,7 +101,11 @@ export async function crawlSite(
           code: 'CRAWL_CANCELLED',
           message: 'Stopped. Pages that were read stay.',
         }
-      : { status: 'failed' as const, code: codeOf(error), message: rootCause(error) ?? 'unknown reason' };
+      : {
+          status: 'failed' as const,
+          code: codeOf(error, 'CRAWL_FAILED'),
+          message: rootCause(error) ?? 'unknown reason',
+        };
     setCurrentDetails(end.message);
     await CancellationScope.nonCancellable(() => endCrawl(key, end));
     if (end.status === 'cancelled') throw error;
@@ -158,9 +162,4 @@ export async function crawlSite(
 function inWords(counts: PageCounts): string {
   const parts = Object.entries(counts).filter(([, pages]) => pages > 0);
   return parts.length === 0 ? 'no pages' : parts.map(([state, pages]) => `${pages} ${state}`).join(', ');
-}
-
-function codeOf(error: unknown): string {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  return cause instanceof ApplicationFailure && cause.type ? cause.type : 'CRAWL_FAILED';
 }

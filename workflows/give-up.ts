@@ -1,11 +1,11 @@
 import {
-  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   isCancellation,
   rootCause,
   setCurrentDetails,
 } from '@temporalio/workflow';
+import { codeOf } from './failures.ts';
 
 /**
  * Runs what is tried for days. When it ends without success, `giveUp` records why in words, and the workflow ends as the
@@ -24,8 +24,6 @@ export async function orGiveUp<T>(
     setCurrentDetails(reason);
     await CancellationScope.nonCancellable(() => giveUp(reason));
     if (isCancellation(error)) throw error;
-    const cause = error instanceof ActivityFailure ? error.cause : error;
-    const type = cause instanceof ApplicationFailure && cause.type ? cause.type : code;
-    throw ApplicationFailure.nonRetryable(reason, type);
+    throw ApplicationFailure.nonRetryable(reason, codeOf(error, code));
   }
 }

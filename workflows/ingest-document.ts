@@ -1,6 +1,5 @@
 import {
   ActivityCancellationType,
-  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   defineQuery,
@@ -16,6 +15,7 @@ import type { Activities } from '../activities/index.ts';
 import { ingestion, record } from '../domain/deadlines.ts';
 import type { IngestDocumentInput } from '../domain/flows.ts';
 import type { IngestionEnd, IngestionProgress } from '../domain/ingestion.ts';
+import { codeOf } from './failures.ts';
 import { createPausable } from './pausable.ts';
 import { untilDone } from './waiting.ts';
 
@@ -77,10 +77,10 @@ export async function ingestDocument(
     });
     at.chunks = chunks;
     for (let moved = true; moved; ) {
-      await untilDone(steps, (now) => {
+      await untilDone((now) => {
         begin('embedding', `Embedding ${chunks} chunks`);
         return embedChunks(input, now);
-      });
+      }, steps);
       await steps.run(() => {
         begin('indexing', `Indexing ${chunks} chunks`);
         return indexChunks(input);
@@ -117,8 +117,7 @@ async function withdraw(input: IngestDocumentInput, at: IngestionProgress): Prom
 function endOf(error: unknown, { step }: IngestionProgress): IngestionEnd {
   if (isCancellation(error))
     return { status: 'cancelled', code: 'INGESTION_CANCELLED', message: `Stopped while ${step}.` };
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  const code = cause instanceof ApplicationFailure && cause.type ? cause.type : 'INGESTION_FAILED';
+  const code = codeOf(error, 'INGESTION_FAILED');
   const reason = rootCause(error) ?? 'unknown reason';
   if (code === 'SUPERSEDED') return { status: 'cancelled', code, message: reason };
   return { status: 'failed', code, message: `Failed while ${step}: ${reason}` };

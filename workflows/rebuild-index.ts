@@ -38,7 +38,6 @@ const { endRebuild } = proxyActivities<Activities>({ ...recording, summary: 'rec
 export const rollBack = defineSignal('rollBack');
 
 type End = { status: RebuildEnd; message: string };
-const steps = { run: <T>(work: () => Promise<T>) => work() };
 const percent = (share: number) => `${Math.round(share * 1000) / 10} %`;
 
 /** Moves a project to another embedding model: fills a second space, compares, switches, and can go back for a day. */
@@ -52,7 +51,7 @@ export async function rebuildIndex(input: RebuildIndexInput): Promise<{ status: 
   /** Makes the space hold all documents and the project's own, unless the comparison says no. */
   async function moveTo(which: 'new' | 'old', compare: boolean): Promise<End | undefined> {
     for (;;) {
-      await untilDone(steps, (now) => {
+      await untilDone((now) => {
         setCurrentDetails(`Filling the space of the ${which} model`);
         return fillSpace(input, which, now);
       });

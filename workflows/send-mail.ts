@@ -1,5 +1,4 @@
 import {
-  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   isCancellation,
@@ -13,6 +12,7 @@ import type { Activities } from '../activities/index.ts';
 import { mail, record } from '../domain/deadlines.ts';
 import type { SendMailInput } from '../domain/flows.ts';
 import type { MailEnd, MailStatus } from '../domain/mails.ts';
+import { causeOf } from './failures.ts';
 
 const persistently = { startToCloseTimeout: record.attempt, retry: record.retry };
 const { openMail } = proxyLocalActivities<Activities>({
@@ -58,7 +58,7 @@ async function deliver(input: SendMailInput, patience: number): Promise<MailEnd>
     return await deliverMail(input);
   } catch (error) {
     if (isCancellation(error)) throw error;
-    const cause = error instanceof ActivityFailure ? error.cause : error;
+    const cause = causeOf(error);
     if (cause instanceof TimeoutFailure) {
       return tooLate(rootCause(cause.cause ?? undefined) ?? 'no worker could try in time');
     }

@@ -1,12 +1,8 @@
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  proxyActivities,
-  setCurrentDetails,
-} from '@temporalio/workflow';
+import { proxyActivities, setCurrentDetails } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
 import { ingestion } from '../domain/deadlines.ts';
 import type { UpdateChunksInput } from '../domain/flows.ts';
+import { codeOf } from './failures.ts';
 import { untilDone } from './waiting.ts';
 
 const step = {
@@ -23,7 +19,7 @@ export async function updateChunks(input: UpdateChunksInput): Promise<void> {
   const { edit: _edit, ...version } = input;
   try {
     setCurrentDetails('Embedding the edited chunks');
-    await untilDone({ run: (step) => step() }, (now) => embedChunks(version, now));
+    await untilDone((now) => embedChunks(version, now));
     setCurrentDetails('Indexing the edited chunks');
     await indexChunks(version, 'edited');
     setCurrentDetails('Done');
@@ -34,9 +30,5 @@ export async function updateChunks(input: UpdateChunksInput): Promise<void> {
 }
 
 /** A new version has taken the edits over, or the document was deleted. */
-function isGone(error: unknown): boolean {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  return (
-    cause instanceof ApplicationFailure && (cause.type === 'SUPERSEDED' || cause.type === 'DOCUMENT_DELETED')
-  );
-}
+const isGone = (error: unknown): boolean =>
+  ['SUPERSEDED', 'DOCUMENT_DELETED'].includes(codeOf(error, 'UNKNOWN'));

@@ -4,11 +4,12 @@ import type { Waiting } from '../domain/ingestion.ts';
 
 /**
  * Runs a step again and again while it says that it cannot go on before some moment, with a timer until then. The step is
- * told the workflow's time. Fails where it has waited for too long.
+ * told the workflow's time. `steps` runs it and the wait, for workflows that can be paused. Fails where it has waited for
+ * too long.
  */
 export async function untilDone(
-  steps: { run<T>(step: () => Promise<T>): Promise<T> },
   step: (now: string) => Promise<Waiting | undefined>,
+  steps: { run<T>(step: () => Promise<T>): Promise<T> } = { run: (work) => work() },
 ): Promise<void> {
   const giveUpAt = Date.now() + pacing.giveUpAfter;
   for (;;) {

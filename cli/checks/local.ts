@@ -1,11 +1,9 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Config } from '../../config.ts';
+import { missingModelFiles } from '../../providers/local/model-thread.ts';
 import type { MailServer } from '../../providers/mail/index.ts';
 import { fail, type Finding, masked, ok, warn } from '../finding.ts';
 
 const minimumNode = 24;
-const modelFiles = ['model.onnx', 'tokenizer.json'];
 
 /** The servers' addresses. An environment that cannot be read at all never gets here. */
 export function checkConfiguration(config: Config): Finding[] {
@@ -39,13 +37,9 @@ export function checkNode(version: string): Finding {
 }
 
 export function checkModel(folder: string): Finding {
-  const missing = modelFiles.filter((file) => !existsSync(join(folder, file)));
-  if (missing.length === 0) return ok('Embedding model', folder);
-  return fail(
-    'Embedding model',
-    `${missing.join(' and ')} not found in ${folder}`,
-    'Run `npm run download`. If the workers are elsewhere, look there',
-  );
+  const missing = missingModelFiles(folder);
+  if (missing === undefined) return ok('Embedding model', folder);
+  return fail('Embedding model', missing, 'Run `npm run download`. If the workers are elsewhere, look there');
 }
 
 /** Connects, greets and, where the address names a user, logs in. Sends nothing. */

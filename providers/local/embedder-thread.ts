@@ -1,30 +1,17 @@
 // One thread, one ONNX session: `session.run` blocks the thread that calls it, so it must not be the event loop's.
 // Takes a text, answers with its vector; the host (embedder.ts) sends the next text only after the answer.
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { parentPort, workerData } from 'node:worker_threads';
-import { Tokenizer } from '@huggingface/tokenizers';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { parentPort } from 'node:worker_threads';
+import { Tensor } from 'onnxruntime-node';
 import type { EmbedderAnswer, EmbedderRequest } from './embedder.ts';
+import { loadModel } from './load-model.ts';
 
 /** all-MiniLM-L6-v2 was trained on at most 256 tokens; what comes after them is not seen. */
 const maxTokens = 256;
 /** Tokenizing megabytes to keep 256 tokens would be waste; no text needs 16 characters a token. */
 const maxCharacters = maxTokens * 16;
 
-const { modelDir } = workerData as { modelDir: string };
 const host = parentPort!;
-
-const description = JSON.parse(await readFile(join(modelDir, 'tokenizer.json'), 'utf8'));
-// The file asks for truncation and padding to 128 tokens. Padding would change int8 results, truncation loses text.
-description.truncation = null;
-description.padding = null;
-const tokenizer = new Tokenizer(description, {});
-const session = await InferenceSession.create(join(modelDir, 'model.onnx'), {
-  intraOpNumThreads: 1,
-  interOpNumThreads: 1,
-  executionMode: 'sequential',
-});
+const { tokenizer, session } = await loadModel();
 
 /** Mean of the token vectors, scaled to L2 norm 1. One text a run: int8 results depend on the batch. */
 async function embed(text: string): Promise<Float32Array> {

@@ -1,11 +1,10 @@
 // The bundled embedding model, run in worker threads. This side queues: one text at most is in flight in each thread,
 // so a visitor's query waits for one document text at most, however much is being ingested.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { ProviderError } from '../../domain/errors.ts';
 import { localEmbeddingModel } from '../../domain/models.ts';
 import type { EmbeddingProvider, EmbeddingPurpose } from '../embedding.ts';
+import { missingModelFiles, startModelThread } from './model-thread.ts';
 
 export type EmbedderRequest = { type: 'embed'; text: string } | { type: 'close' };
 export type EmbedderAnswer =
@@ -42,7 +41,6 @@ export const localEmbeddingSpace = {
 } as const;
 
 const name = 'local embeddings';
-const modelFiles = ['model.onnx', 'tokenizer.json'];
 const closeTimeoutMs = 5_000;
 
 /**
@@ -51,9 +49,6 @@ const closeTimeoutMs = 5_000;
  * looks again), when a thread dies (it is replaced), and after `close()`.
  */
 export function createLocalEmbedder(options: { modelDir: string; threads: number }): LocalEmbedder {
-  // onnxruntime reports its use to its maker unless it is told not to, and reads the process's own environment for that.
-  // biome-ignore lint/style/noProcessEnv: there is no other way to tell it
-  process.env.ORT_DISABLE_TELEMETRY ??= '1';
   const waiting: Record<EmbeddingPurpose, Call[]> = { query: [], document: [] };
   const threads = new Set<Thread>();
   let warm = Promise.withResolvers<void>();
@@ -68,19 +63,13 @@ export function createLocalEmbedder(options: { modelDir: string; threads: number
   function start() {
     if (closed) throw failure('it is closed.');
     if (threads.size === options.threads) return;
-    const missing = modelFiles.filter((file) => !existsSync(join(options.modelDir, file)));
-    if (missing.length > 0) {
-      throw failure(
-        `${missing.join(' and ')} not found in ${options.modelDir}. Run \`npm run download\` to get the model.`,
-      );
-    }
+    const missing = missingModelFiles(options.modelDir);
+    if (missing) throw failure(`${missing}. Run \`npm run download\` to get the model.`);
     while (threads.size < options.threads) addThread();
   }
 
   function addThread() {
-    const worker = new Worker(new URL('./embedder-thread.ts', import.meta.url), {
-      workerData: { modelDir: options.modelDir },
-    });
+    const worker = startModelThread(new URL('./embedder-thread.ts', import.meta.url), options.modelDir);
     const exit = Promise.withResolvers<void>();
     const thread: Thread = { worker, state: 'starting', current: undefined, exited: exit.promise };
     threads.add(thread);

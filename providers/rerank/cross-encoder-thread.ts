@@ -1,10 +1,8 @@
 // One ONNX session that reads a question and a text together. Takes a pair, answers with a score; the host
 // (cross-encoder.ts) sends the next pair only after the answer.
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { parentPort, workerData } from 'node:worker_threads';
-import { Tokenizer } from '@huggingface/tokenizers';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { parentPort } from 'node:worker_threads';
+import { Tensor } from 'onnxruntime-node';
+import { loadModel } from '../local/load-model.ts';
 import type { PairRequest, PairScore } from './cross-encoder.ts';
 
 /** What the model was trained on, question and text together. */
@@ -14,19 +12,8 @@ const maxQuestionTokens = 128;
 /** Tokenizing what is not seen would be waste; no text needs 16 characters a token. */
 const maxCharacters = maxTokens * 16;
 
-const { modelDir } = workerData as { modelDir: string };
 const host = parentPort!;
-
-const description = JSON.parse(await readFile(join(modelDir, 'tokenizer.json'), 'utf8'));
-// Padding would change int8 results, and the cut is made here.
-description.truncation = null;
-description.padding = null;
-const tokenizer = new Tokenizer(description, {});
-const session = await InferenceSession.create(join(modelDir, 'model.onnx'), {
-  intraOpNumThreads: 1,
-  interOpNumThreads: 1,
-  executionMode: 'sequential',
-});
+const { tokenizer, session } = await loadModel();
 
 /** The token ids between [CLS] and [SEP]. */
 const tokensOf = (text: string) => tokenizer.encode(text.slice(0, maxCharacters)).ids.slice(1, -1);

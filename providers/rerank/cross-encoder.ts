@@ -1,10 +1,9 @@
 // The local cross-encoder, run in a thread of its own that the first question starts. One pair is in flight at most, so that
 // a search that has given up leaves the thread within a pair's time.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { ProviderError } from '../../domain/errors.ts';
 import { defaultRerankModels } from '../../domain/models.ts';
+import { missingModelFiles, startModelThread } from '../local/model-thread.ts';
 import type { Reranker } from './reranker.ts';
 
 export interface PairRequest {
@@ -18,7 +17,6 @@ export interface CrossEncoder extends Reranker {
 }
 
 const name = 'local reranker';
-const modelFiles = ['model.onnx', 'tokenizer.json'];
 
 const failure = (message: string, cause?: unknown) =>
   new ProviderError(name, message, { retryable: true, cause });
@@ -33,14 +31,9 @@ export function createCrossEncoder({ modelDir }: { modelDir: string }): CrossEnc
   let last: Promise<unknown> = Promise.resolve();
 
   function start(): Worker {
-    const missing = modelFiles.filter((file) => !existsSync(join(modelDir, file)));
-    if (missing.length > 0) {
-      const remedy = 'Run `npm run download -- reranker` to get the model.';
-      throw failure(`${missing.join(' and ')} not found in ${modelDir}. ${remedy}`);
-    }
-    const worker = new Worker(new URL('./cross-encoder-thread.ts', import.meta.url), {
-      workerData: { modelDir },
-    });
+    const missing = missingModelFiles(modelDir);
+    if (missing) throw failure(`${missing}. Run \`npm run download -- reranker\` to get the model.`);
+    const worker = startModelThread(new URL('./cross-encoder-thread.ts', import.meta.url), modelDir);
     worker.on('exit', () => {
       if (thread === worker) thread = undefined;
     });
