@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises';
+import { lead as timing } from '../domain/deadlines.ts';
 import { AppError } from '../domain/errors.ts';
 import { codeIn, isQuestion, type StepResult } from '../domain/leads.ts';
 import { isUuid } from '../stores/postgres/client.ts';
@@ -8,6 +10,8 @@ import type { AppDependencies } from './app.ts';
 export interface Entered {
   result: StepResult;
   session: LeadSession;
+  /** What was stored for it. */
+  inputId?: string;
 }
 
 /** A message that answers nothing: `other` is not a question either. */
@@ -46,77 +50,104 @@ export function createLeadEntries(deps: Pick<AppDependencies, 'stores' | 'leadFl
         details: { retryAfterSeconds: 2 },
       });
     }
-    await sessions.delivered(projectId, held.id);
     if (answer === 'gone') {
       // It has just ended, by another call or by its timer; or an operator ended it, and nothing records that.
       await sessions.end(projectId, session.id, { stage: 'expired', reason: 'Its workflow was ended.' });
       const after = await find(projectId, session.id);
-      return { result: { stage: after.stage, outcome: 'code_not_pending' }, session: after };
+      return {
+        result: { stage: after.stage, outcome: 'code_not_pending' },
+        session: after,
+        inputId: held.id,
+      };
     }
     // A blocked or expired session still gets its last answer.
-    return { result: answer, session: (await sessions.get(projectId, session.id)) ?? session };
+    const after = (await sessions.get(projectId, session.id)) ?? session;
+    return { result: answer, session: after, inputId: held.id };
   }
 
-  const codeOf = (session: LeadSession, code: string): NewInput => ({
+  /**
+   * What an earlier call like this one left, once that call is over: it may be answering at this moment, here or in another
+   * process, or have died with its process.
+   */
+  async function leftBy(
+    projectId: string,
+    sessionId: string,
+    inputs: readonly NewInput[],
+  ): Promise<HeldInput | undefined> {
+    for (;;) {
+      const left = await sessions.takeOver(projectId, sessionId, inputs);
+      if (left !== 'held') return left;
+      await setTimeout(timing.holdPoll);
+    }
+  }
+
+  const codeOf = (sessionId: string, code: string): NewInput => ({
     kind: 'code',
-    value: leadSteps.hashOf(session.id, code),
+    value: leadSteps.hashOf(sessionId, code),
   });
 
-  /** On the session as the calls before this one have left it. */
-  const inTurn = <T>(projectId: string, sessionId: string, work: (session: LeadSession) => Promise<T>) =>
-    deps.leadFlow.inTurn(sessionId, async () => await work(await find(projectId, sessionId)));
+  /**
+   * Answers as an earlier call was answered whose reply did not get out, or runs `work` on the session as the calls before
+   * this one have left it.
+   */
+  const inTurn = <T>(
+    projectId: string,
+    sessionId: string,
+    inputs: readonly NewInput[],
+    work: (session: LeadSession) => Promise<T>,
+  ): Promise<T | Entered> =>
+    deps.leadFlow.inTurn(sessionId, async () => {
+      const repeated = isUuid(sessionId) ? await leftBy(projectId, sessionId, inputs) : undefined;
+      const session = await find(projectId, sessionId);
+      return repeated ? await finish(projectId, session, repeated) : await work(session);
+    });
 
   return {
     find,
 
+    /** Once the reply to an entry is out. Before, the same call again gets the same answer. */
+    async delivered(projectId: string, { inputId }: Entered): Promise<void> {
+      if (inputId !== undefined) await sessions.delivered(projectId, inputId);
+    },
+
     async code(projectId: string, sessionId: string, text: string): Promise<Entered> {
-      return await inTurn(projectId, sessionId, async (session) => {
-        const code = codeIn(text);
-        if (code !== undefined) {
-          const repeated = await sessions.takeOver(projectId, session.id, [codeOf(session, code)]);
-          if (repeated) return await finish(projectId, session, repeated);
-        }
-        if (session.stage !== 'awaiting_otp') return notPending(session);
-        // What is no code at all costs a try, too.
-        return await enter(projectId, session, codeOf(session, code ?? text));
-      });
+      // What is no code at all costs a try, too.
+      const input = codeOf(sessionId, codeIn(text) ?? text);
+      return await inTurn(projectId, sessionId, [input], async (session) =>
+        session.stage === 'awaiting_otp' ? await enter(projectId, session, input) : notPending(session),
+      );
     },
 
     async resend(projectId: string, sessionId: string): Promise<Entered> {
-      return await inTurn(projectId, sessionId, async (session) => {
-        const input = { kind: 'resend', value: '' } as const;
-        const repeated = await sessions.takeOver(projectId, session.id, [input]);
-        if (repeated) return await finish(projectId, session, repeated);
-        if (session.stage !== 'awaiting_otp') return notPending(session);
-        return await enter(projectId, session, input);
-      });
+      const input = { kind: 'resend', value: '' } as const;
+      return await inTurn(projectId, sessionId, [input], async (session) =>
+        session.stage === 'awaiting_otp' ? await enter(projectId, session, input) : notPending(session),
+      );
     },
 
     /** A message by what the session waits for: its result where it was an answer, else what it is. */
     async message(projectId: string, sessionId: string, message: string): Promise<Entered | NoEntry> {
-      return await inTurn(projectId, sessionId, async (session) => {
-        if (session.stage === 'open') return { is: 'chat', session };
-        const code = codeIn(message);
-        const repeated = await sessions.takeOver(projectId, session.id, [
-          { kind: 'name', value: message },
-          { kind: 'email', value: message },
-          ...(code === undefined ? [] : [codeOf(session, code)]),
-        ]);
-        if (repeated) return await finish(projectId, session, repeated);
+      const digits = codeIn(message);
+      const name: NewInput = { kind: 'name', value: message };
+      const email: NewInput = { kind: 'email', value: message };
+      const code = digits === undefined ? undefined : codeOf(sessionId, digits);
+      const inputs = code ? [name, email, code] : [name, email];
+      return await inTurn(projectId, sessionId, inputs, async (session): Promise<Entered | NoEntry> => {
         const hasAddress = message.includes('@');
         switch (session.stage) {
+          case 'open':
           case 'ready':
             return { is: 'chat', session };
           case 'awaiting_name':
             if (isQuestion(message)) return { is: 'question', session };
-            return await enter(projectId, session, { kind: 'name', value: message });
+            return await enter(projectId, session, name);
           case 'awaiting_otp':
-            if (code !== undefined) return await enter(projectId, session, codeOf(session, code));
-            if (hasAddress) return await enter(projectId, session, { kind: 'email', value: message });
+            if (code) return await enter(projectId, session, code);
+            if (hasAddress) return await enter(projectId, session, email);
             return { is: isQuestion(message) ? 'question' : 'other', session };
           default:
             if (!hasAddress && isQuestion(message)) return { is: 'question', session };
-            return await enter(projectId, session, { kind: 'email', value: message });
+            return await enter(projectId, session, email);
         }
       });
     },

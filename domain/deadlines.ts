@@ -99,6 +99,8 @@ export const lead = {
   answer: 4_000,
   /** What a call has stored belongs to it for this long; then a repeated call may take it over. */
   hold: 6_000,
+  /** Pause between two looks whether an earlier call with the same text has been answered. */
+  holdPoll: 50,
   /** A call counts as repeated for this long. */
   repeatWithin: 600_000,
   /** Pause between two looks whether the session's workflow has been started. */

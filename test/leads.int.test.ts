@@ -332,6 +332,28 @@ test('without a worker a call is 503 within five seconds, and counts once when i
   expect(rows).toEqual({ inputs: 3 });
 });
 
+test('a call whose API died before its reply was out gets the same answer when it is repeated, and once', async () => {
+  const { say, verify, sessionId } = await visitor();
+  const email = newAddress();
+  await say('Mira');
+  await say(email);
+  const code = await mailbox.code(email);
+  expect((await verify(code)).status).toBe(200);
+  const replyIsOut = async () => {
+    const [{ left }] = await environment.sql<[{ left: number }]>`
+      select count(*)::int as left from lead_inputs where session_id = ${sessionId} and not delivered`;
+    return left === 0;
+  };
+  await expect.poll(replyIsOut).toBe(true);
+  // What such an API leaves: recorded, not delivered, and held by a call that is no more.
+  await environment.sql`
+    update lead_inputs set delivered = false, held_until = now() + interval '1 second'
+    where session_id = ${sessionId} and kind = 'code'`;
+  const again = await Promise.all([verify(code), verify(code)]);
+  expect(again.map(({ status }) => status)).toEqual([200, 409]);
+  expect(again[0]!.json).toMatchObject({ stage: 'ready', outcome: 'verified' });
+});
+
 test('a session whose workflow an operator terminated has expired', async () => {
   const { chat, sessionId } = await visitor();
   await environment.temporal.workflow.getHandle(`lead/${sessionId}`).terminate('test');

@@ -9,7 +9,7 @@ import type { App, AppDependencies } from '../app.ts';
 import { createLeadConversation } from '../lead-conversation.ts';
 import { admitVisitor } from '../turns.ts';
 import { kept, opening, prompt, replyTo, resent } from '../lead-replies.ts';
-import { createLeadEntries } from '../lead-entries.ts';
+import { createLeadEntries, type Entered } from '../lead-entries.ts';
 
 const tags = ['Leads'];
 const sessionId = z.string().max(100).nullish();
@@ -131,7 +131,7 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
           throw new AppError('OTP_REQUIRED');
         const project = await projectOf(request);
         const text = typeof otp === 'number' ? String(otp).padStart(6, '0') : otp;
-        const entered = await entries.code(request.projectId, sessionId, text);
+        const entered = answering(request, reply, await entries.code(request.projectId, sessionId, text));
         refuseBadCode(entered.result);
         return await stepReply(request, reply, project, entered);
       },
@@ -146,11 +146,12 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
         },
         schema: { tags, summary: 'Mail another code', body: resendBody, response: { 200: stageReply } },
       },
-      async (request) => {
+      async (request, reply) => {
         const { sessionId } = request.body;
         if (!sessionId) throw new AppError('SESSION_ID_REQUIRED');
         const { settings } = await projectOf(request);
-        const { result, session } = await entries.resend(request.projectId, sessionId);
+        const entered = await entries.resend(request.projectId, sessionId);
+        const { result, session } = answering(request, reply, entered);
         if (result.outcome === 'code_sent') return wire(session, resent(session));
         if (result.outcome === 'code_not_pending') throw new AppError('ASSISTANT_OTP_NOT_PENDING');
         refuseTooMuch(result, replyTo(result, session, settings));
@@ -158,6 +159,16 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
       },
     );
   });
+
+  /** The entry counts as answered once the reply is out, whatever the reply is. */
+  function answering(request: FastifyRequest, reply: FastifyReply, entered: Entered): Entered {
+    reply.raw.once('finish', () => {
+      entries.delivered(request.projectId, entered).catch((error: unknown) => {
+        request.log.warn({ err: error }, 'not recorded that the visitor was answered');
+      });
+    });
+    return entered;
+  }
 
   async function begin(
     request: FastifyRequest,
@@ -198,7 +209,9 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
   ) {
     const { settings } = project;
     const entered = await entries.message(project.id, sessionId, message);
-    if ('result' in entered) return await stepReply(request, reply, project, entered);
+    if ('result' in entered) {
+      return await stepReply(request, reply, project, answering(request, reply, entered));
+    }
     const { is, session } = entered;
     if (is === 'chat') {
       const answered = await conversation.answer(request, reply, session, message);
@@ -228,7 +241,7 @@ export function assistantRoutes(app: App, deps: AppDependencies): void {
     request: FastifyRequest,
     reply: FastifyReply,
     { settings }: Project,
-    { result, session }: { result: StepResult; session: LeadSession },
+    { result, session }: Entered,
   ) {
     refuseTooMuch(result, replyTo(result, session, settings));
     const text = replyTo(result, session, settings);

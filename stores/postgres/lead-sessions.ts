@@ -111,25 +111,31 @@ export function createLeadSessionStore(sql: Sql) {
     },
 
     /**
-     * Takes over what an earlier call with the same text stored and got no answer for, and with it the answer that may be
-     * there by now: a call that was answered with 503 is repeated, and must not count twice.
+     * Takes over what an earlier call with the same text stored and whose reply never got out, and with it the answer that
+     * may be there by now: a call that was answered with 503, or whose API died, is repeated, and must not count twice.
+     * `held` while that earlier call may still be under way.
      */
     async takeOver(
       projectId: string,
       sessionId: string,
       inputs: readonly NewInput[],
-    ): Promise<HeldInput | undefined> {
+    ): Promise<HeldInput | 'held' | undefined> {
       const kinds = inputs.map(({ kind }) => kind);
       const values = inputs.map(({ value }) => value);
-      const [left] = await sql<HeldInput[]>`
-        update lead_inputs set held_until = now() + ${timing.hold} * interval '1 millisecond'
-        where id = (select id from lead_inputs
-          where project_id = ${projectId} and session_id = ${sessionId} and not delivered and held_until < now()
+      const [left] = await sql<(Omit<HeldInput, 'id'> & { id: string | null })[]>`
+        with same as (
+          select id, kind, outcome from lead_inputs
+          where project_id = ${projectId} and session_id = ${sessionId} and not delivered
             and created_at > now() - ${timing.repeatWithin} * interval '1 millisecond'
             and (kind, value) in (select * from unnest(${sql.array(kinds)}::text[], ${sql.array(values)}::text[]))
-          order by created_at limit 1 for update skip locked)
-        returning id, kind, outcome`;
-      return left;
+          order by created_at limit 1),
+        taken as (
+          update lead_inputs i set held_until = now() + ${timing.hold} * interval '1 millisecond'
+          from same where i.id = same.id and i.held_until < now() returning i.id, i.outcome)
+        select taken.id, same.kind, taken.outcome from same left join taken on taken.id = same.id`;
+      if (!left) return undefined;
+      const { id } = left;
+      return id === null ? 'held' : { ...left, id };
     },
 
     /** Stores what a visitor entered, for this call to work on. Undefined where the session has far too many inputs. */
@@ -148,6 +154,7 @@ export function createLeadSessionStore(sql: Sql) {
       await sql`update lead_inputs set held_until = now() where project_id = ${projectId} and id = ${inputId}`;
     },
 
+    /** The reply is out: the same text is a new input from now on. */
     async delivered(projectId: string, inputId: string): Promise<void> {
       await sql`update lead_inputs set delivered = true where project_id = ${projectId} and id = ${inputId}`;
     },
