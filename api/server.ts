@@ -96,14 +96,17 @@ await app.listen({ host: config.HOST, port: config.PORT });
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, async () => {
     logger.info({ signal }, 'stopping');
+    let waitingFor = 'requests';
     // A stream may last as long as a turn. Its client comes back to another process: the turn goes on meanwhile.
     setTimeout(() => app.server.closeAllConnections(), apiDrain).unref();
     // Nothing that is still under way then is promised: what was accepted is recorded.
     setTimeout(() => {
-      logger.error('stopping took too long, ending with work under way');
+      const resources = process.getActiveResourcesInfo();
+      logger.error({ waitingFor, resources }, 'stopping took too long, ending with work under way');
       process.exit(1);
     }, apiDrain + apiForce).unref();
     await app.close();
+    waitingFor = 'connections to the servers';
     await Promise.all([
       client.connection.close(),
       embedder.close(),
@@ -112,6 +115,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       stopMetrics?.(),
       tracing?.close(),
     ]);
+    waitingFor = 'nothing that is known';
   });
 }
 
