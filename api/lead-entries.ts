@@ -40,17 +40,33 @@ export function createLeadEntries(deps: Pick<AppDependencies, 'stores' | 'leadFl
     return await finish(projectId, session, held);
   }
 
-  /** The answer for what is stored: the one that is recorded, or the workflow's. */
+  /** The visitor goes on from what is recorded; a workflow that lost an earlier step would refuse the next one. */
+  async function tellEarlier(
+    projectId: string,
+    sessionId: string,
+    held: HeldInput,
+  ): Promise<'silent' | undefined> {
+    for (const earlier of await sessions.undelivered(projectId, sessionId)) {
+      if (earlier.id === held.id) continue;
+      if ((await deps.leadFlow.tell(sessionId, earlier)) === 'silent') return 'silent';
+      await sessions.delivered(projectId, earlier.id);
+    }
+    return undefined;
+  }
+
+  /** The workflow's answer for what is stored. It is told again even where its step is recorded: it may have died with it. */
   async function finish(projectId: string, session: LeadSession, held: HeldInput): Promise<Entered> {
-    const answer = held.outcome ?? (await deps.leadFlow.tell(session.id, held));
-    if (answer === 'silent') {
+    const told =
+      (await tellEarlier(projectId, session.id, held)) ?? (await deps.leadFlow.tell(session.id, held));
+    if (told === 'silent') {
       await sessions.release(projectId, held.id);
       throw new AppError('SERVICE_UNAVAILABLE', {
         message: 'Nobody can work on this at the moment. Send the same again shortly: it counts once.',
         details: { retryAfterSeconds: 2 },
       });
     }
-    if (answer === 'gone') {
+    const answer = told === 'gone' ? await sessions.outcome(projectId, held.id) : told;
+    if (!answer) {
       // It has just ended, by another call or by its timer; or an operator ended it, and nothing records that.
       await sessions.end(projectId, session.id, { stage: 'expired', reason: 'Its workflow was ended.' });
       const after = await find(projectId, session.id);

@@ -1,10 +1,10 @@
 import { createConnection, createServer, type Server } from 'node:net';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { chatTurnDispatch, ingestDocumentDispatch } from '../domain/flows.ts';
-import { dataConverter } from '../temporal/connection.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
+import { createTestWorker } from './support/test-worker.ts';
+import { createTimeSkipping } from './support/time-skipping.ts';
 import { wireActivities } from './support/wiring.ts';
 
 // Outages of minutes and days, on Temporal's time-skipping server: the flows' own timers, in seconds.
@@ -12,21 +12,13 @@ import { wireActivities } from './support/wiring.ts';
 let environment: TestEnvironment;
 let project: TestProject;
 let timeSkipping: TestWorkflowEnvironment;
-let workflowBundle: WorkflowBundleWithSourceMap;
 const nowhere = 'http://127.0.0.1:1';
 
 beforeAll(async () => {
   const servers = inject('servers');
   environment = await createTestEnvironment(servers);
   project = await environment.createProject();
-  timeSkipping = await TestWorkflowEnvironment.createTimeSkipping(
-    servers.timeSkippingServer
-      ? { server: { executable: { type: 'existing-path', path: servers.timeSkippingServer } } }
-      : {},
-  );
-  workflowBundle = await bundleWorkflowCode({
-    workflowsPath: new URL('../workflows/index.ts', import.meta.url).pathname,
-  });
+  timeSkipping = await createTimeSkipping(servers);
 });
 afterAll(async () => {
   await timeSkipping?.teardown();
@@ -39,12 +31,10 @@ async function run(
   workflow: { workflowType: string; workflowId: string; input: object },
 ) {
   const { activities, close } = wireActivities(environment, { elasticsearchUrl });
-  const worker = await Worker.create({
+  const worker = await createTestWorker({
     connection: timeSkipping.nativeConnection,
     taskQueue: 'deadlines',
-    workflowBundle,
     activities,
-    dataConverter,
   });
   const { workflowType, workflowId, input } = workflow;
   const outcome = await worker.runUntil(

@@ -2,11 +2,10 @@
 // repeated, together, out of order and too late, compared with a model. Many sessions go side by side in real time,
 // with short timers. MODEL_SEED and MODEL_SESSIONS give other and more paths.
 import { setTimeout as delay } from 'node:timers/promises';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection } from '@temporalio/worker';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { VerificationRules } from '../domain/leads.ts';
-import { dataConverter } from '../temporal/connection.ts';
 import { eventually } from './support/api-client.ts';
 import { createTestEnvironment, type TestEnvironment } from './support/environment.ts';
 import { type LeadDriver, startLead } from './support/lead-driver.ts';
@@ -19,6 +18,7 @@ import {
   waited,
   type World,
 } from './support/lead-model.ts';
+import { createTestWorker } from './support/test-worker.ts';
 import { wireActivities } from './support/wiring.ts';
 
 const seed = Number(process.env.MODEL_SEED ?? 20_261_121);
@@ -39,16 +39,11 @@ beforeAll(async () => {
   projectId = (await environment.createProject({ leads: limits })).id;
   const wired = wireActivities(environment, { elasticsearchUrl: servers.elasticsearchUrl });
   const connection = await NativeConnection.connect({ address: servers.temporalAddress });
-  const worker = await Worker.create({
+  const worker = await createTestWorker({
     connection,
     namespace: environment.env.TEMPORAL_NAMESPACE!,
     taskQueue: 'test',
-    workflowBundle: await bundleWorkflowCode({
-      workflowsPath: new URL('../workflows/index.ts', import.meta.url).pathname,
-      logger: new DefaultLogger('ERROR'),
-    }),
     activities: wired.activities,
-    dataConverter,
   });
   const running = worker.run();
   close = async () => {

@@ -47,6 +47,19 @@ test('a code expires; another one can be asked for after a pause, three times', 
   expect(await lead.handle.result()).toEqual({ stage: 'ready' });
 });
 
+test('a visitor whose verification the workflow never learned of is ready, and is answered', async () => {
+  const { leadSessions, leadSteps } = environment.stores;
+  const lead = await start();
+  await leadSessions.keepQuestion(projectId, lead.sessionId, 'What does a lamp cost?');
+  await say(lead, 'name', 'Mira');
+  await say(lead, 'email', `${newId()}@visitors.example`);
+  const { id } = await lead.enter('code', await lead.code());
+  await leadSteps.checkCode(projectId, lead.sessionId, id, await leadSessions.settings(projectId));
+  expect(await lead.handle.result()).toEqual({ stage: 'ready' });
+  const [kept] = await leadSessions.keptQuestions(projectId, lead.sessionId);
+  expect(kept).toMatchObject({ turnId: expect.any(String) });
+});
+
 test('a session in which nobody says anything expires, and its timers have readable summaries', async () => {
   const lead = await start();
   await skipping.temporal.sleep(rules.sessionLife - 60_000);

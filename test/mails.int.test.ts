@@ -1,12 +1,10 @@
 import { createServer } from 'node:http';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { Dispatch } from '../domain/flows.ts';
 import { messageIdOf, type NewMail } from '../domain/mails.ts';
 import { createResendTransport } from '../providers/mail/resend.ts';
 import { insertMail } from '../stores/postgres/mails.ts';
-import { dataConverter } from '../temporal/connection.ts';
 import { eventually } from './support/api-client.ts';
 import {
   createTestEnvironment,
@@ -16,25 +14,19 @@ import {
 } from './support/environment.ts';
 import { createMailbox } from './support/mailbox.ts';
 import { startSmtpServer } from './support/smtp.ts';
+import { createTestWorker } from './support/test-worker.ts';
+import { createTimeSkipping } from './support/time-skipping.ts';
 import { wireActivities } from './support/wiring.ts';
 
 let environment: TestEnvironment;
 let project: TestProject;
 let timeSkipping: TestWorkflowEnvironment;
-let workflowBundle: WorkflowBundleWithSourceMap;
 
 beforeAll(async () => {
   const servers = inject('servers');
   environment = await createTestEnvironment(servers);
   project = await environment.createProject();
-  timeSkipping = await TestWorkflowEnvironment.createTimeSkipping(
-    servers.timeSkippingServer
-      ? { server: { executable: { type: 'existing-path', path: servers.timeSkippingServer } } }
-      : {},
-  );
-  workflowBundle = await bundleWorkflowCode({
-    workflowsPath: new URL('../workflows/index.ts', import.meta.url).pathname,
-  });
+  timeSkipping = await createTimeSkipping(servers);
 });
 afterAll(async () => {
   await timeSkipping?.teardown();
@@ -70,12 +62,10 @@ async function send(smtpUrl: string, dispatch: MailDispatch) {
     elasticsearchUrl: 'http://127.0.0.1:1',
     smtpUrl,
   });
-  const worker = await Worker.create({
+  const worker = await createTestWorker({
     connection: timeSkipping.nativeConnection,
     taskQueue: 'mails',
-    workflowBundle,
     activities,
-    dataConverter,
   });
   const { workflowId, input } = dispatch;
   // Not for the real worker's sweep.

@@ -1,8 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { expect, test } from 'vitest';
+import { readConfig } from '../config.ts';
 import { dataConverter } from '../temporal/connection.ts';
+import { workflowBundle } from '../worker/bundle.ts';
 
 // Workflows that were started by an earlier version must go on under this one. A change that breaks a replay needs
 // patched() (CONTRIBUTING.md). The histories come from test/support/record-histories.ts.
@@ -13,8 +15,7 @@ Runtime.install({ logger: new DefaultLogger('ERROR', () => {}) });
 
 test('every recorded history replays', async () => {
   expect(names.length).toBeGreaterThanOrEqual(7);
-  const workflowsPath = new URL('../workflows/index.ts', import.meta.url).pathname;
-  const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
+  const bundle = await workflowBundle(`${readConfig().FRONTDESK_HOME}/cache`, new DefaultLogger('ERROR'));
   const histories = await Promise.all(
     names.map(async (name) => ({
       workflowId: name,
@@ -23,7 +24,7 @@ test('every recorded history replays', async () => {
   );
   const failures: string[] = [];
   for await (const { workflowId, error } of Worker.runReplayHistories(
-    { workflowBundle, dataConverter },
+    { workflowBundle: bundle, dataConverter },
     histories,
   )) {
     if (error) failures.push(`${workflowId}: ${error.message}`);

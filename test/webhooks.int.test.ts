@@ -1,10 +1,9 @@
 import { createHmac } from 'node:crypto';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { dataConverter } from '../temporal/connection.ts';
 import { createApiClient, eventually } from './support/api-client.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
+import { createTestWorker } from './support/test-worker.ts';
+import { createTimeSkipping } from './support/time-skipping.ts';
 import { startReceiver } from './support/webhook-receiver.ts';
 import { wireActivities } from './support/wiring.ts';
 
@@ -237,11 +236,7 @@ test('webhooks are for admins of their project', async () => {
 
 test('a receiver that is away for three days has failed, and says so', { timeout: 120_000 }, async () => {
   const servers = inject('servers');
-  const timeSkipping = await TestWorkflowEnvironment.createTimeSkipping(
-    servers.timeSkippingServer
-      ? { server: { executable: { type: 'existing-path', path: servers.timeSkippingServer } } }
-      : {},
-  );
+  const timeSkipping = await createTimeSkipping(servers);
   const receiver = await startReceiver('drop', { status: 500 });
   const other = await environment.createProject();
   const { stores, sql } = environment;
@@ -257,14 +252,10 @@ test('a receiver that is away for three days has failed, and says so', { timeout
   await sql`delete from dispatches where project_id = ${other.id}`;
 
   const { activities, close } = wireActivities(environment, { elasticsearchUrl: servers.elasticsearchUrl });
-  const worker = await Worker.create({
+  const worker = await createTestWorker({
     connection: timeSkipping.nativeConnection,
     taskQueue: 'webhooks',
-    workflowBundle: await bundleWorkflowCode({
-      workflowsPath: new URL('../workflows/index.ts', import.meta.url).pathname,
-    }),
     activities,
-    dataConverter,
   });
   const outcome = await worker.runUntil(
     timeSkipping.client.workflow

@@ -58,8 +58,10 @@ export async function leadVerification(input: LeadVerificationInput): Promise<{ 
   async function end(as: 'expired' | 'blocked', reason: string): Promise<void> {
     if (isOver(stage)) return;
     const recorded = await endSession(input, { stage: as, reason });
+    // It was verified after all, by a step that was lost before this workflow knew of it.
+    if (recorded.stage === 'ready') await askKeptQuestions(input);
     stage = recorded.stage;
-    setCurrentDetails(`${stage}: ${reason}`);
+    setCurrentDetails(stage === 'ready' ? 'Now ready' : `${stage}: ${reason}`);
   }
 
   /** Goes on from what a step has recorded. */

@@ -34,8 +34,6 @@ export interface NewInput {
 export interface HeldInput {
   id: string;
   kind: InputKind;
-  /** What became of it, when an earlier call stored it and never got the answer through. */
-  outcome: StepResult | null;
 }
 
 /** The stages in which the workflow waits for the visitor. */
@@ -111,9 +109,8 @@ export function createLeadSessionStore(sql: Sql) {
     },
 
     /**
-     * Takes over what an earlier call with the same text stored and whose reply never got out, and with it the answer that
-     * may be there by now: a call that was answered with 503, or whose API died, is repeated, and must not count twice.
-     * `held` while that earlier call may still be under way.
+     * Takes over what an earlier call with the same text stored and whose reply never got out: a call that was answered
+     * with 503, or whose API died, is repeated, and must not count twice. `held` while that call may still be under way.
      */
     async takeOver(
       projectId: string,
@@ -122,20 +119,20 @@ export function createLeadSessionStore(sql: Sql) {
     ): Promise<HeldInput | 'held' | undefined> {
       const kinds = inputs.map(({ kind }) => kind);
       const values = inputs.map(({ value }) => value);
-      const [left] = await sql<(Omit<HeldInput, 'id'> & { id: string | null })[]>`
+      const [left] = await sql<{ id: string | null; kind: InputKind }[]>`
         with same as (
-          select id, kind, outcome from lead_inputs
+          select id, kind from lead_inputs
           where project_id = ${projectId} and session_id = ${sessionId} and not delivered
             and created_at > now() - ${timing.repeatWithin} * interval '1 millisecond'
             and (kind, value) in (select * from unnest(${sql.array(kinds)}::text[], ${sql.array(values)}::text[]))
           order by created_at limit 1),
         taken as (
           update lead_inputs i set held_until = now() + ${timing.hold} * interval '1 millisecond'
-          from same where i.id = same.id and i.held_until < now() returning i.id, i.outcome)
-        select taken.id, same.kind, taken.outcome from same left join taken on taken.id = same.id`;
+          from same where i.id = same.id and i.held_until < now() returning i.id)
+        select taken.id, same.kind from same left join taken on taken.id = same.id`;
       if (!left) return undefined;
-      const { id } = left;
-      return id === null ? 'held' : { ...left, id };
+      const { id, kind } = left;
+      return id === null ? 'held' : { id, kind };
     },
 
     /** Stores what a visitor entered, for this call to work on. Undefined where the session has far too many inputs. */
@@ -145,8 +142,23 @@ export function createLeadSessionStore(sql: Sql) {
         select ${newId()}, ${projectId}, ${sessionId}, ${input.kind}, ${input.value},
           now() + ${timing.hold} * interval '1 millisecond'
         where (select count(*) from lead_inputs where session_id = ${sessionId}) < ${maxInputs}
-        returning id, kind, outcome`;
+        returning id, kind`;
       return row;
+    },
+
+    /** Steps that are recorded and whose reply never got out, in their order. */
+    async undelivered(projectId: string, sessionId: string): Promise<HeldInput[]> {
+      return await sql<HeldInput[]>`
+        select id, kind from lead_inputs
+        where project_id = ${projectId} and session_id = ${sessionId} and outcome is not null and not delivered
+        order by created_at, id`;
+    },
+
+    /** What is recorded of an input, where its step was taken. */
+    async outcome(projectId: string, inputId: string): Promise<StepResult | null> {
+      const [row] = await sql<{ outcome: StepResult | null }[]>`
+        select outcome from lead_inputs where project_id = ${projectId} and id = ${inputId}`;
+      return row?.outcome ?? null;
     },
 
     /** The call got no answer from the workflow: the next one like it may take over at once. */

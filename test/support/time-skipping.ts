@@ -1,19 +1,14 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import type { TestServers } from './servers.ts';
 import type { TestEnvironment } from './environment.ts';
-import { dataConverter } from '../../temporal/connection.ts';
+import { createTestWorker } from './test-worker.ts';
 import { wireActivities } from './wiring.ts';
 
 /** INDEXED_VALUE_TYPE_KEYWORD in Temporal's API. */
 const keyword = 2;
 
-/** A worker with the real workflows and activities on Temporal's time-skipping server. */
-export async function startTimeSkipping(
-  environment: TestEnvironment,
-  servers: TestServers,
-  env: Record<string, string> = {},
-) {
+/** Temporal's server that skips time while nothing runs. */
+export async function createTimeSkipping(servers: TestServers): Promise<TestWorkflowEnvironment> {
   const temporal = await TestWorkflowEnvironment.createTimeSkipping(
     servers.timeSkippingServer
       ? { server: { executable: { type: 'existing-path', path: servers.timeSkippingServer } } }
@@ -23,16 +18,21 @@ export async function startTimeSkipping(
     namespace: 'default',
     searchAttributes: { leadId: keyword },
   });
+  return temporal;
+}
+
+/** A worker with the real workflows and activities on Temporal's time-skipping server. */
+export async function startTimeSkipping(
+  environment: TestEnvironment,
+  servers: TestServers,
+  env: Record<string, string> = {},
+) {
+  const temporal = await createTimeSkipping(servers);
   const wired = wireActivities(environment, { elasticsearchUrl: servers.elasticsearchUrl, env });
-  const worker = await Worker.create({
+  const worker = await createTestWorker({
     connection: temporal.nativeConnection,
     taskQueue: 'test',
-    workflowBundle: await bundleWorkflowCode({
-      workflowsPath: new URL('../../workflows/index.ts', import.meta.url).pathname,
-      logger: new DefaultLogger('ERROR'),
-    }),
     activities: wired.activities,
-    dataConverter,
   });
   const running = worker.run();
   return {
