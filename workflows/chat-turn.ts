@@ -13,7 +13,7 @@ import type { Activities } from '../activities/index.ts';
 import type { RankedChunk, TurnStatus } from '../domain/chat.ts';
 import { record, turn } from '../domain/deadlines.ts';
 import type { ChatTurnInput } from '../domain/flows.ts';
-import { codeOf } from './failures.ts';
+import { cancellationOf, codeOf, wasStopped } from './failures.ts';
 
 const quick = proxyLocalActivities<Activities>({
   summary: 'search the documents, quick try',
@@ -62,7 +62,7 @@ export async function chatTurn(input: ChatTurnInput): Promise<{ status: TurnStat
   } catch (error) {
     const end = deadline.passed
       ? deadlinePassed(progress)
-      : isCancellation(error)
+      : wasStopped(error)
         ? 'cancelled'
         : failureOf(error);
     setCurrentDetails(end === 'cancelled' ? 'Stopped' : `Failed: ${end.message}`);
@@ -70,7 +70,7 @@ export async function chatTurn(input: ChatTurnInput): Promise<{ status: TurnStat
     // The answer had been recorded after all, by an earlier run that an operator has reset.
     if (outcome.status === 'answered' || outcome.status === 'declined') return outcome;
     // The workflow ends as the turn did, so that it stands out in the Temporal UI.
-    if (end === 'cancelled') throw error;
+    if (end === 'cancelled') throw cancellationOf(error, 'Stopped');
     throw ApplicationFailure.nonRetryable(end.message, end.code);
   }
 }

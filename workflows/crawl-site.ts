@@ -6,7 +6,6 @@ import {
   continueAsNew,
   defineQuery,
   defineSignal,
-  isCancellation,
   proxyActivities,
   rootCause,
   setCurrentDetails,
@@ -18,7 +17,7 @@ import type { Activities } from '../activities/index.ts';
 import { crawl, record } from '../domain/deadlines.ts';
 import type { CrawlSiteInput } from '../domain/flows.ts';
 import type { PageCounts } from '../domain/sources.ts';
-import { codeOf } from './failures.ts';
+import { cancellationOf, codeOf, wasStopped } from './failures.ts';
 
 const step = {
   startToCloseTimeout: crawl.visit,
@@ -95,7 +94,7 @@ export async function crawlSite(
       await retirePages(key);
     }
   } catch (error) {
-    const end = isCancellation(error)
+    const end = wasStopped(error)
       ? {
           status: 'cancelled' as const,
           code: 'CRAWL_CANCELLED',
@@ -108,7 +107,7 @@ export async function crawlSite(
         };
     setCurrentDetails(end.message);
     await CancellationScope.nonCancellable(() => endCrawl(key, end));
-    if (end.status === 'cancelled') throw error;
+    if (end.status === 'cancelled') throw cancellationOf(error, end.message);
     throw ApplicationFailure.nonRetryable(end.message, end.code);
   }
   if (carryOn)
@@ -150,7 +149,7 @@ export async function crawlSite(
     try {
       return await scope.run(work);
     } catch (error) {
-      const own = interrupted && isCancellation(error) && !CancellationScope.current().consideredCancelled;
+      const own = interrupted && wasStopped(error) && !CancellationScope.current().consideredCancelled;
       if (!own) throw error;
       return undefined;
     } finally {

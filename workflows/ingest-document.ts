@@ -4,7 +4,6 @@ import {
   CancellationScope,
   defineQuery,
   defineSignal,
-  isCancellation,
   proxyActivities,
   rootCause,
   setCurrentDetails,
@@ -15,7 +14,7 @@ import type { Activities } from '../activities/index.ts';
 import { ingestion, record } from '../domain/deadlines.ts';
 import type { IngestDocumentInput } from '../domain/flows.ts';
 import type { IngestionEnd, IngestionProgress } from '../domain/ingestion.ts';
-import { codeOf } from './failures.ts';
+import { cancellationOf, codeOf, wasStopped } from './failures.ts';
 import { createPausable } from './pausable.ts';
 import { untilDone } from './waiting.ts';
 
@@ -95,7 +94,7 @@ export async function ingestDocument(
       await endVersion(input, end);
       if (at.step !== 'parsing') await withdraw(input, at);
     });
-    if (isCancellation(error)) throw error;
+    if (wasStopped(error)) throw cancellationOf(error, end.message);
     throw ApplicationFailure.nonRetryable(end.message, end.code);
   }
   // It answers now, whatever comes.
@@ -115,7 +114,7 @@ async function withdraw(input: IngestDocumentInput, at: IngestionProgress): Prom
 }
 
 function endOf(error: unknown, { step }: IngestionProgress): IngestionEnd {
-  if (isCancellation(error))
+  if (wasStopped(error))
     return { status: 'cancelled', code: 'INGESTION_CANCELLED', message: `Stopped while ${step}.` };
   const code = codeOf(error, 'INGESTION_FAILED');
   const reason = rootCause(error) ?? 'unknown reason';

@@ -1,4 +1,5 @@
-import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
+import { CancellationScope, condition } from '@temporalio/workflow';
+import { wasStopped } from './failures.ts';
 
 /**
  * Steps that operators can pause. Pausing cancels the step under way; resuming runs it again, and it goes on where it
@@ -37,7 +38,7 @@ export function createPausable(record: (paused: boolean) => Promise<void>) {
           return await running.run(step);
         } catch (error) {
           const cancelled = CancellationScope.current().consideredCancelled;
-          if (!interrupted || cancelled || !isCancellation(error)) throw error;
+          if (!interrupted || cancelled || !wasStopped(error)) throw error;
         } finally {
           running = undefined;
         }

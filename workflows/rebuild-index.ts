@@ -3,7 +3,6 @@ import {
   CancellationScope,
   condition,
   defineSignal,
-  isCancellation,
   proxyActivities,
   rootCause,
   setCurrentDetails,
@@ -14,6 +13,7 @@ import type { Activities } from '../activities/index.ts';
 import { ingestion, rebuild, record } from '../domain/deadlines.ts';
 import type { RebuildIndexInput } from '../domain/flows.ts';
 import type { RebuildEnd } from '../domain/rebuilds.ts';
+import { wasStopped } from './failures.ts';
 import { untilDone } from './waiting.ts';
 
 const step = {
@@ -88,7 +88,7 @@ export async function rebuildIndex(input: RebuildIndexInput): Promise<{ status: 
     end = await run();
   } catch (error) {
     const kept = switched ? 'The project uses the new model.' : 'The project keeps the model that it had.';
-    const cancelled = isCancellation(error);
+    const cancelled = wasStopped(error);
     const reason = cancelled ? 'Stopped.' : `Failed: ${rootCause(error) ?? 'unknown reason'}`;
     end = {
       status: switched ? 'done' : cancelled ? 'cancelled' : 'failed',
