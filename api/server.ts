@@ -96,7 +96,10 @@ await app.listen({ host: config.HOST, port: config.PORT });
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, async () => {
     logger.info({ signal }, 'stopping');
-    let waitingFor = 'requests';
+    let waitingFor = 'connections of clients';
+    app.server.once('close', () => {
+      waitingFor = 'what is written last';
+    });
     // A stream may last as long as a turn. Its client comes back to another process: the turn goes on meanwhile.
     setTimeout(() => app.server.closeAllConnections(), apiDrain).unref();
     // Nothing that is still under way then is promised: what was accepted is recorded.

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { apiDrain, apiForce } from '../domain/deadlines.ts';
 import { createApiClient } from './support/api-client.ts';
@@ -29,3 +31,22 @@ test(
   },
   apiDrain + apiForce + 15_000,
 );
+
+test('an API that is told to stop is not held by a client that then asks for a socket', async () => {
+  const running = await environment.startApi();
+  const client = connect(Number(new URL(running.url).port), '127.0.0.1');
+  await once(client, 'connect');
+  // The API has seen the connection once it answers a later one.
+  await fetch(`${running.url}/health`);
+  running.kill('SIGTERM');
+  await expect.poll(() => running.output()).toContain('stopping');
+  const replied = once(client, 'data');
+  client.write(
+    'GET /v1/chat/socket HTTP/1.1\r\nHost: frontdesk\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  );
+  expect(String((await replied)[0])).toMatch(/^HTTP\/1.1 503 /);
+  await running.exited;
+  expect(running.output()).not.toContain('stopping took too long');
+  client.destroy();
+});

@@ -20,6 +20,8 @@ export async function webSockets(app: App): Promise<AbortSignal> {
     },
     preClose(done) {
       const server = app.websocketServer;
+      // Answered as any other request from now on: with 503, on a connection that ends.
+      app.server.removeAllListeners('upgrade');
       stopping.abort();
       setTimeout(() => {
         for (const client of server.clients) client.terminate();
