@@ -11,7 +11,6 @@ export async function withHeartbeat<T>(
   const context = Context.current();
   let details: unknown;
   const beat = () => context.heartbeat(details);
-  beat();
   const timer = setInterval(beat, everyMs);
   try {
     return await work(context.cancellationSignal, (next) => {

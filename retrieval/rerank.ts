@@ -20,18 +20,23 @@ export async function rerank(
     question: string;
     /** Best first. */
     ranked: readonly FusedCandidate[];
-    passages: ReadonlyMap<string, Passage>;
+    /** What chunks say; one that has just been switched off is missing. */
+    passages: (ids: readonly string[]) => Promise<Passage[]>;
     signal: AbortSignal | undefined;
   },
 ): Promise<{ ranked: RankedCandidate[]; reranking: Reranking | null }> {
-  const { question, ranked, passages, signal } = search;
-  const unchanged = ranked.map((candidate) => ({ ...candidate, rerank: null }));
-  if (!reranker) return { ranked: unchanged, reranking: null };
+  const { question, signal } = search;
+  const notReranked = (candidate: FusedCandidate) => ({ ...candidate, rerank: null });
+  if (!reranker) return { ranked: search.ranked.map(notReranked), reranking: null };
   const { name: provider, model } = reranker;
-  const best = ranked.slice(0, reranker.candidates);
+  const first = search.ranked.slice(0, reranker.candidates);
+  const passages = await search.passages(first.map(({ id }) => id));
+  const byId = new Map(passages.map((passage) => [passage.chunkId, passage]));
+  const best = first.filter(({ id }) => byId.has(id));
+  const unchanged = [...best, ...search.ranked.slice(first.length)].map(notReranked);
   const limit = AbortSignal.timeout(timing.rerank);
   try {
-    const texts = best.map(({ id }) => textOf(passages.get(id)!));
+    const texts = best.map(({ id }) => textOf(byId.get(id)!));
     const scores =
       texts.length > 0
         ? await reranker.rerank(question, texts, signal ? AbortSignal.any([signal, limit]) : limit)

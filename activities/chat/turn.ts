@@ -45,10 +45,10 @@ export function createChatActivities({
       const turn = await stores.turns.forGeneration(projectId, turnId);
       const generation = (name: ModelProvider) => providers.generation(name, turn.access, undefined);
       const text = await searchQueryOf({ stores, logger, generation }, input, turn, signal);
-      const passages = await spaces
+      const ranked = await spaces
         .of(turn.access)
         .then((space) =>
-          retriever.search(projectId, {
+          retriever.ranking(projectId, {
             text,
             rewritten: text !== turn.question,
             limit: passagesPerTurn,
@@ -65,7 +65,7 @@ export function createChatActivities({
         .catch((error: unknown) => {
           throw error instanceof ProviderError ? failureOfTurn([error]) : error;
         });
-      return passages.map(({ chunkId, scores }) => ({ chunkId, score: Number(scores.fused.toFixed(4)) }));
+      return ranked.map(({ id, fused }) => ({ chunkId: id, score: Number(fused.toFixed(4)) }));
     },
 
     /** Generates an answer as a new attempt and keeps it as the attempt's draft. Tokens go out as frames meanwhile. */

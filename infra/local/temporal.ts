@@ -47,8 +47,9 @@ export function planTemporal(options: {
     command: options.program,
     args,
     cwd: folder,
-    // Not the caller's environment: its TEMPORAL_… variables are for clients. HOME is where it looks for settings.
-    env: { PATH: process.env.PATH, HOME: folder },
+    // Not the caller's environment: its TEMPORAL_… variables are for clients. HOME is where it looks for settings. Go's
+    // collector may let the heap grow fivefold: a fifth less processor time for a turn (bench/turns), for some 100 MB.
+    env: { PATH: process.env.PATH, HOME: folder, GOGC: '400' },
     ports: { temporal: options.port, temporalUi: options.uiPort },
     ready: () => isReady(address),
     startLimitMs: 60_000,

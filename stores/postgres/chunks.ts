@@ -46,6 +46,12 @@ const insertBatch = 1_000;
 export const embeddingHash = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 export function createChunkStore(sql: Sql) {
+  const fromVisible = (projectId: string, ids: readonly string[]) => sql`
+    from chunks c
+    join documents d on d.id = c.document_id and d.current_version = c.version and d.deleted_at is null and d.enabled
+    where c.project_id = ${projectId} and d.project_id = ${projectId} and c.enabled
+      and c.id = any(${sql.array([...ids])}::uuid[])`;
+
   return {
     /** Stores a version's chunks; those that an interrupted try has stored already stay. Calls `onProgress` per batch. */
     async put(
@@ -219,14 +225,18 @@ export function createChunkStore(sql: Sql) {
      * switched off, and not switched off themselves.
      * This is the final guard of retrieval; Elasticsearch follows later.
      */
+    async visible(projectId: string, ids: readonly string[]): Promise<Set<string>> {
+      if (ids.length === 0) return new Set();
+      const rows = await sql<{ id: string }[]>`select c.id ${fromVisible(projectId, ids)}`;
+      return new Set(rows.map(({ id }) => id));
+    },
+
+    /** `visible`, with what they say; in no order. */
     async published(projectId: string, ids: readonly string[]): Promise<Passage[]> {
       if (ids.length === 0) return [];
       return await sql<Passage[]>`
         select c.id as chunk_id, c.document_id, d.title, c.heading_path, c.text, c.start_offset, c.end_offset, c.page
-        from chunks c
-        join documents d on d.id = c.document_id and d.current_version = c.version and d.deleted_at is null and d.enabled
-        where c.project_id = ${projectId} and d.project_id = ${projectId} and c.enabled
-          and c.id = any(${sql.array([...ids])}::uuid[])`;
+        ${fromVisible(projectId, ids)}`;
     },
   };
 }
