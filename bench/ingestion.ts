@@ -7,6 +7,7 @@ import { chunkText, embeddingText } from '../domain/chunking.ts';
 import { createLocalEmbedder } from '../providers/local/embedder.ts';
 import { createApiClient } from '../test/support/api-client.ts';
 import type { TestEnvironment } from '../test/support/environment.ts';
+import { cpuSeconds } from './support/cpu.ts';
 import { onFreshServers } from './support/environment.ts';
 import { ingestHelpCentre, question, questions } from './support/help-centre.ts';
 import { percentile, round } from './support/statistics.ts';
@@ -15,7 +16,7 @@ const { values } = parseArgs({ options: { chunks: { type: 'string', default: '20
 const wanted = Number(values.chunks);
 const chunksPerDocument = 250;
 
-await onFreshServers('ingestion', async (environment) => {
+await onFreshServers('ingestion', async (environment, servers) => {
   const documents = Array.from({ length: Math.ceil(wanted / chunksPerDocument) }, (_, n) => handbook(n));
   const alone = await embedderAlone(environment, documents.slice(0, 8));
   console.log(`The embedder alone: ${round(alone, 1)} chunks a second`);
@@ -31,9 +32,12 @@ await onFreshServers('ingestion', async (environment) => {
   // First alone, for the rate; then again with visitors, who take processor time of their own.
   const memory: number[] = [];
   const half = Math.ceil(documents.length / 2);
+  const pids = { api: api.pid, worker: worker.pid, ...servers };
+  const before = await cpuSeconds(pids);
   const quiet = await ingest(integrator, documents.slice(0, half), async () => {
     memory.push(await residentMegabytes(worker.pid));
   });
+  const after = await cpuSeconds(pids);
   const meanwhile: number[] = [];
   const visited = await ingest(integrator, documents.slice(half), async () => {
     memory.push(await residentMegabytes(worker.pid));
@@ -42,6 +46,12 @@ await onFreshServers('ingestion', async (environment) => {
   console.table({
     'chunks a second': { value: round(quiet.rate, 1) },
     'share of the embedder alone': { value: round(quiet.rate / alone, 2) },
+    ...Object.fromEntries(
+      Object.keys(pids).map((name) => [
+        `CPU of ${name}, ms a chunk`,
+        { value: round(((after[name]! - before[name]!) * 1000) / quiet.chunks, 1) },
+      ]),
+    ),
     chunks: { value: quiet.chunks + visited.chunks },
     'worker memory at the start, MB': { value: memory[0] },
     'worker memory at most, MB': { value: Math.max(...memory) },

@@ -7,7 +7,7 @@ export async function checkElasticsearch(
 ): Promise<{ findings: Finding[]; usable: boolean }> {
   const { status, exists, blocks, differences } = await index.inspect();
   const findings: Finding[] = [];
-  const health = `the cluster is ${status}`;
+  const health = `the index is ${status}`;
   if (status === 'red') {
     const remedy = "Look at Elasticsearch's log: a part of an index is not there";
     findings.push(fail('Elasticsearch', health, remedy));

@@ -43,6 +43,9 @@ export function createChunkIndex(
   const index = 'name' in options ? options.name : chunkIndexName(options.prefix, options.space);
   const { dimensions } = 'name' in options ? options : options.space;
 
+  /** What others keep in the cluster is not looked at. A pattern, because an index that is missing would be waited for. */
+  const ofIndex = { index: `${index}*`, timeout: '1s' } as const;
+
   async function bulk(
     projectId: string,
     operations: unknown[],
@@ -283,11 +286,11 @@ export function createChunkIndex(
       return counts;
     },
 
-    /** The cluster's health and blocks, and how the index differs from what `ensure` would create. */
+    /** The index's health, the blocks on writing, and how the index differs from what `ensure` would create. */
     async inspect(): Promise<IndexInspection> {
       return await asProviderError(async () => {
         const wait = { requestTimeout: timeouts.search };
-        const health = await client.cluster.health({ timeout: '1s' }, wait);
+        const health = await client.cluster.health(ofIndex, wait);
         const cluster = await client.cluster.getSettings({ flat_settings: true }, wait);
         const exists = await client.indices.exists({ index }, wait);
         const found = exists
@@ -307,9 +310,9 @@ export function createChunkIndex(
     /** Rejects when the cluster does not answer, or cannot serve the index. */
     async ping(): Promise<void> {
       await asProviderError(async () => {
-        const health = await client.cluster.health({ timeout: '1s' }, { requestTimeout: probe });
+        const health = await client.cluster.health(ofIndex, { requestTimeout: probe });
         if (health.status === 'red')
-          throw new ProviderError('Elasticsearch', 'cluster is red', { retryable: true });
+          throw new ProviderError('Elasticsearch', 'a part of the index is not there', { retryable: true });
       });
     },
   };
