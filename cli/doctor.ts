@@ -15,6 +15,7 @@ import { checkConfiguration, checkModel, checkNode, checkSmtp } from './checks/l
 import {
   checkDispatches,
   checkMails,
+  checkUndelivered,
   checkMigrations,
   checkOverdueTurns,
   checkPostgres,
@@ -68,6 +69,7 @@ async function onPostgres(config: Config): Promise<Finding[]> {
       attempt('Dispatches', remedy, () => checkDispatches(diagnostics)),
       attempt('Overdue turns', remedy, () => checkOverdueTurns(diagnostics)),
       attempt('Mails', remedy, () => checkMails(diagnostics)),
+      attempt('Webhooks and CRM', remedy, () => checkUndelivered(diagnostics)),
       attempt('Documents', remedy, () => checkSilentDocuments(diagnostics)),
     ];
     return [...server, ...migrations, ...(await Promise.all(rows)).flat()];

@@ -137,6 +137,14 @@ test('reports what waits for too long', async () => {
   await environment.sql`
     insert into mails (id, template, recipient, language, status, reason, expires_at, ended_at)
     values (${newId()}, 'account_code', 'a@visitors.example', 'en', 'refused', '550 no such user', now(), now())`;
+  const { webhook } = await environment.stores.webhooks.create(project.id, {
+    url: 'https://shop.example/hook',
+    events: [],
+    enabled: true,
+  });
+  await environment.sql`
+    insert into webhook_deliveries (id, project_id, webhook_id, event_id, event_type, payload, status, error, finished_at)
+    values (${newId()}, ${project.id}, ${webhook.id}, ${newId()}, 'turn.answered', '{}', 'failed', 'Given up: 500', now())`;
   const { findings } = await doctor({ env, cwd });
   expect(bad(findings)).toMatchObject([
     { severity: 'fail', check: 'Dispatches', detail: expect.stringContaining('for 60 min: connect ECONN') },
@@ -147,7 +155,14 @@ test('reports what waits for too long', async () => {
       detail: '1 mail refused or given up within a day: 550 no such user',
       remedy: expect.stringContaining('mail/'),
     },
+    {
+      severity: 'warn',
+      check: 'Webhooks and CRM',
+      detail: '1 event given up within a day: Given up: 500',
+      remedy: expect.stringContaining('replay'),
+    },
   ]);
+  await environment.sql`delete from webhooks`;
   await environment.sql`delete from dispatches`;
   await environment.sql`delete from mails`;
   await environment.sql`delete from turns where id = ${turnId}`;

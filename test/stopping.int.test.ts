@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { apiDrain, apiForce } from '../domain/deadlines.ts';
 import { createApiClient } from './support/api-client.ts';
@@ -11,6 +11,22 @@ beforeAll(async () => {
   environment = await createTestEnvironment(inject('servers'));
 });
 afterAll(() => environment?.close());
+
+async function connectTo(url: string): Promise<Socket> {
+  const client = connect(Number(new URL(url).port), '127.0.0.1');
+  await once(client, 'connect');
+  return client;
+}
+
+/** Asks for a WebSocket; the beginning of the reply. */
+async function askForSocket(client: Socket, path: string): Promise<string> {
+  const replied = once(client, 'data');
+  client.write(
+    `GET ${path} HTTP/1.1\r\nHost: frontdesk\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  );
+  return String((await replied)[0]);
+}
 
 test(
   'an API that is told to stop ends, although PostgreSQL does not answer it',
@@ -34,19 +50,21 @@ test(
 
 test('an API that is told to stop is not held by a client that then asks for a socket', async () => {
   const running = await environment.startApi();
-  const client = connect(Number(new URL(running.url).port), '127.0.0.1');
-  await once(client, 'connect');
+  const client = await connectTo(running.url);
   // The API has seen the connection once it answers a later one.
   await fetch(`${running.url}/health`);
   running.kill('SIGTERM');
   await expect.poll(() => running.output()).toContain('stopping');
-  const replied = once(client, 'data');
-  client.write(
-    'GET /v1/chat/socket HTTP/1.1\r\nHost: frontdesk\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
-      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-  );
-  expect(String((await replied)[0])).toMatch(/^HTTP\/1.1 503 /);
+  expect(await askForSocket(client, '/v1/chat/socket')).toMatch(/^HTTP\/1.1 503 /);
   await running.exited;
   expect(running.output()).not.toContain('stopping took too long');
   client.destroy();
+});
+
+test('a socket that is refused is closed', async () => {
+  const running = await environment.startApi();
+  const client = await connectTo(running.url);
+  const closed = once(client, 'close');
+  expect(await askForSocket(client, '/documents')).toMatch(/^HTTP\/1.1 401 /);
+  await closed;
 });

@@ -11,6 +11,11 @@ const maxMessageBytes = 64 * 1024;
  */
 export async function webSockets(app: App): Promise<AbortSignal> {
   const stopping = new AbortController();
+  // A request for a socket that is refused leaves one that nobody reads, and so nobody sees closed: it would stay for ever,
+  // and hold the server when it stops. The plugin closes those only that got as far as its own hooks.
+  app.addHook('onResponse', async ({ raw }) => {
+    if (raw.headers.upgrade !== undefined) raw.socket.destroySoon();
+  });
   await app.register(websocket, {
     options: { maxPayload: maxMessageBytes },
     // Clients that vanish are the rule, not a failure of ours.

@@ -81,3 +81,17 @@ export async function checkMails(diagnostics: DiagnosticsStore): Promise<Finding
   const remedy = 'Open their workflows in Temporal: `mail/…`. If all fail, correct the mail settings';
   return warn('Mails', detail, remedy, { data: { ...waiting, failed } });
 }
+
+/** Webhooks' events and the CRM's contacts that were given up within a day. */
+export async function checkUndelivered(diagnostics: DiagnosticsStore): Promise<Finding> {
+  const undelivered = await diagnostics.undelivered();
+  const { webhooks, contacts, lastReason } = undelivered;
+  if (webhooks + contacts === 0) return ok('Webhooks and CRM', 'nothing given up within a day');
+  const parts = [
+    ...(webhooks > 0 ? [count(webhooks, 'event')] : []),
+    ...(contacts > 0 ? [count(contacts, 'contact')] : []),
+  ];
+  const detail = `${parts.join(' and ')} given up within a day${lastReason ? `: ${masked(lastReason)}` : ''}`;
+  const remedy = 'Correct the receiver, then replay (`/webhooks/…/deliveries`) or retry (`/crm/contacts`)';
+  return warn('Webhooks and CRM', detail, remedy, { data: { webhooks, contacts } });
+}

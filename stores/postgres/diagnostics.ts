@@ -123,6 +123,19 @@ export function createDiagnosticsStore(sql: Sql, space?: EmbeddingSpace) {
       return { waiting, failed, lastReason };
     },
 
+    /** Events and contacts that could not be delivered and were given up in the last day, and the newest reason. */
+    async undelivered(): Promise<{ webhooks: number; contacts: number; lastReason: string | null }> {
+      const [row] = await sql<{ webhooks: number; contacts: number; lastReason: string | null }[]>`
+        with failed as (
+          select 'webhook' as kind, error, finished_at from webhook_deliveries where status = 'failed'
+          union all select 'contact', error, finished_at from contact_syncs where status = 'failed')
+        select count(*) filter (where kind = 'webhook')::int as webhooks,
+          count(*) filter (where kind = 'contact')::int as contacts,
+          (array_agg(error order by finished_at desc))[1] as last_reason
+        from failed where finished_at > now() - interval '1 day'`;
+      return row!;
+    },
+
     /** Document versions that are being ingested now. */
     async ingesting(): Promise<number> {
       const [row] = await sql<{ count: number }[]>`
