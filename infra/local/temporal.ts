@@ -9,6 +9,8 @@ export const searchAttributes = ['projectId', 'conversationId', 'documentId', 'l
 /**
  * Without the first three the server ignores fairness keys, and one project's bulk upload delays all others.
  * Each partition of a queue is fair by itself only, so have one: enough for one machine.
+ * The last: by default the one shard here looks for new tasks 20 times a second at most, and a visitor who asks soon after
+ * another waits some 40 ms for that.
  */
 const dynamicConfig = {
   'matching.useNewMatcher': true,
@@ -16,6 +18,7 @@ const dynamicConfig = {
   'matching.enableMigration': true,
   'matching.numTaskqueueReadPartitions': 1,
   'matching.numTaskqueueWritePartitions': 1,
+  'history.transferProcessorMaxPollRPS': 1_000,
 };
 
 /**
