@@ -44,6 +44,11 @@ const activities = {
   setIngestionPaused: async () => {},
   endVersion: async (_input: unknown, end: unknown) => void recorded.push(end),
   withdrawVersion: async () => {},
+  openMail: async () => ({ status: 'queued', patience: 60_000 }),
+  deliverMail: async () => await failWhenStopped(),
+  recordMail: async (_input: unknown, end: unknown) => void recorded.push(end),
+  sendWebhook: async () => await failWhenStopped(),
+  giveUpWebhook: async (_input: unknown, reason: unknown) => void recorded.push(reason),
   openTurn: async () => ({ status: 'running' }),
   retrievePassages: async () => [],
   generateAnswer: async () => await failWhenStopped(),
@@ -115,4 +120,20 @@ test('a turn that is stopped has been stopped, whatever its generation fails wit
   await handle.cancel();
   expect(await endOf(handle)).toBeInstanceOf(CancelledFailure);
   expect(recorded).toEqual(['cancelled']);
+});
+
+test('a mail that is stopped has been stopped, whatever its delivery fails with', async () => {
+  const handle = await start('sendMail');
+  await handle.cancel();
+  expect(await endOf(handle)).toBeInstanceOf(CancelledFailure);
+  expect(recorded).toEqual([
+    { status: 'failed', code: 'MAIL_CANCELLED', reason: 'An operator cancelled it.' },
+  ]);
+});
+
+test('a delivery that is stopped has been stopped, whatever its receiver does', async () => {
+  const handle = await start('deliverWebhook');
+  await handle.cancel();
+  expect(await endOf(handle)).toBeInstanceOf(CancelledFailure);
+  expect(recorded).toEqual(['An operator cancelled it.']);
 });

@@ -1,11 +1,5 @@
-import {
-  ApplicationFailure,
-  CancellationScope,
-  isCancellation,
-  rootCause,
-  setCurrentDetails,
-} from '@temporalio/workflow';
-import { codeOf } from './failures.ts';
+import { ApplicationFailure, CancellationScope, rootCause, setCurrentDetails } from '@temporalio/workflow';
+import { cancellationOf, codeOf, wasStopped } from './failures.ts';
 
 /**
  * Runs what is tried for days. When it ends without success, `giveUp` records why in words, and the workflow ends as the
@@ -20,10 +14,10 @@ export async function orGiveUp<T>(
     return await work();
   } catch (error) {
     const trouble = rootCause(error) ?? 'unknown reason';
-    const reason = isCancellation(error) ? 'An operator cancelled it.' : `Given up: ${trouble}`;
+    const reason = wasStopped(error) ? 'An operator cancelled it.' : `Given up: ${trouble}`;
     setCurrentDetails(reason);
     await CancellationScope.nonCancellable(() => giveUp(reason));
-    if (isCancellation(error)) throw error;
+    if (wasStopped(error)) throw cancellationOf(error, reason);
     throw ApplicationFailure.nonRetryable(reason, codeOf(error, code));
   }
 }

@@ -12,7 +12,7 @@ import type { Activities } from '../activities/index.ts';
 import { mail, record } from '../domain/deadlines.ts';
 import type { SendMailInput } from '../domain/flows.ts';
 import type { MailEnd, MailStatus } from '../domain/mails.ts';
-import { causeOf } from './failures.ts';
+import { cancellationOf, causeOf, wasStopped } from './failures.ts';
 
 const persistently = { startToCloseTimeout: record.attempt, retry: record.retry };
 const { openMail } = proxyLocalActivities<Activities>({
@@ -57,7 +57,7 @@ async function deliver(input: SendMailInput, patience: number): Promise<MailEnd>
   try {
     return await deliverMail(input);
   } catch (error) {
-    if (isCancellation(error)) throw error;
+    if (wasStopped(error)) throw cancellationOf(error, 'An operator cancelled it.');
     const cause = causeOf(error);
     if (cause instanceof TimeoutFailure) {
       return tooLate(rootCause(cause.cause ?? undefined) ?? 'no worker could try in time');
