@@ -15,11 +15,11 @@ import { checkConfiguration, checkModel, checkNode, checkSmtp } from './checks/l
 import {
   checkDispatches,
   checkMails,
-  checkUndelivered,
   checkMigrations,
   checkOverdueTurns,
   checkPostgres,
   checkSilentDocuments,
+  checkUndelivered,
 } from './checks/postgres.ts';
 import { checkNamespace, checkTaskQueue, checkTemporal } from './checks/temporal.ts';
 import { fail, type Finding, reasonOf } from './finding.ts';

@@ -2,7 +2,6 @@
 // repeated, together, out of order and too late, compared with a model. Many sessions go side by side in real time,
 // with short timers. MODEL_SEED and MODEL_SESSIONS give other and more paths.
 import { setTimeout as delay } from 'node:timers/promises';
-import { NativeConnection } from '@temporalio/worker';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { VerificationRules } from '../domain/leads.ts';
@@ -18,7 +17,7 @@ import {
   waited,
   type World,
 } from './support/lead-model.ts';
-import { createTestWorker } from './support/test-worker.ts';
+import { startTestWorker } from './support/test-worker.ts';
 import { wireActivities } from './support/wiring.ts';
 
 const seed = Number(process.env.MODEL_SEED ?? 20_261_121);
@@ -38,18 +37,9 @@ beforeAll(async () => {
   const limits = { codesPerIp: 10_000, codesPerAddress: 100, codesPerProject: 100_000 };
   projectId = (await environment.createProject({ leads: limits })).id;
   const wired = wireActivities(environment, { elasticsearchUrl: servers.elasticsearchUrl });
-  const connection = await NativeConnection.connect({ address: servers.temporalAddress });
-  const worker = await createTestWorker({
-    connection,
-    namespace: environment.env.TEMPORAL_NAMESPACE!,
-    taskQueue: 'test',
-    activities: wired.activities,
-  });
-  const running = worker.run();
+  const stopWorker = await startTestWorker(environment, wired.activities);
   close = async () => {
-    worker.shutdown();
-    await running;
-    await connection.close();
+    await stopWorker();
     await wired.close();
   };
 });

@@ -1,12 +1,12 @@
 import { Context } from '@temporalio/activity';
 import { type WorkflowHandle, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import type { Activities } from '../activities/index.ts';
 import { newId } from '../stores/postgres/ids.ts';
 import { createTestEnvironment, type TestEnvironment } from './support/environment.ts';
-import { createTestWorker } from './support/test-worker.ts';
+import { startTestWorker } from './support/test-worker.ts';
 
 // A step that is stopped while a server is away fails with that, and not as cancelled. The real workflows, with steps that
 // fail at exactly that moment.
@@ -15,9 +15,7 @@ import { createTestWorker } from './support/test-worker.ts';
 Runtime.install({ logger: new DefaultLogger('ERROR', () => {}) });
 
 let environment: TestEnvironment;
-let worker: Worker;
-let running: Promise<void>;
-let connection: NativeConnection;
+let stopWorker: () => Promise<void>;
 /** What the workflow recorded. */
 let recorded: unknown[] = [];
 /** How often the step was begun. */
@@ -59,21 +57,11 @@ const activities = {
 };
 
 beforeAll(async () => {
-  const { temporalAddress } = inject('servers');
   environment = await createTestEnvironment(inject('servers'));
-  connection = await NativeConnection.connect({ address: temporalAddress });
-  worker = await createTestWorker({
-    connection,
-    namespace: environment.env.TEMPORAL_NAMESPACE!,
-    taskQueue: 'test',
-    activities: activities as unknown as Activities,
-  });
-  running = worker.run();
+  stopWorker = await startTestWorker(environment, activities as unknown as Activities);
 });
 afterAll(async () => {
-  worker?.shutdown();
-  await running;
-  await connection?.close();
+  await stopWorker?.();
   await environment?.close();
 });
 beforeEach(() => {
