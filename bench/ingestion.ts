@@ -17,9 +17,12 @@ const wanted = Number(values.chunks);
 const chunksPerDocument = 250;
 
 await onFreshServers('ingestion', async (environment, servers) => {
-  const documents = Array.from({ length: Math.ceil(wanted / chunksPerDocument) }, (_, n) => handbook(n));
-  const alone = await embedderAlone(environment, documents.slice(0, 8));
-  console.log(`The embedder alone: ${round(alone, 1)} chunks a second`);
+  const count = Math.ceil(wanted / chunksPerDocument);
+  // For the compilers of Elasticsearch's and Node's virtual machines, which take half of a new process's time; for the
+  // rate; and for what visitors notice, who take processor time of their own.
+  const warmUp = handbooks(0, Math.ceil(count / 10));
+  const documents = handbooks(warmUp.length, count);
+  const more = handbooks(warmUp.length + count, Math.ceil(count / 4));
 
   const [shop, bulk] = [await environment.createProject(), await environment.createProject()];
   const [api, worker] = await Promise.all([environment.startApi(), environment.startWorker()]);
@@ -29,21 +32,23 @@ await onFreshServers('ingestion', async (environment, servers) => {
   for (const question of questions) await firstToken(visitor, question);
   const idle = await firstTokens(visitor, 30);
 
-  // First alone, for the rate; then again with visitors, who take processor time of their own.
-  const memory: number[] = [];
-  const half = Math.ceil(documents.length / 2);
+  await ingest(integrator, warmUp);
   const pids = { api: api.pid, worker: worker.pid, ...servers };
+  const memory: number[] = [];
+  // Before and after: the machine may be faster in one minute than in the next.
+  const aloneBefore = await embedderAlone(environment, warmUp);
   const before = await cpuSeconds(pids);
-  const quiet = await ingest(integrator, documents.slice(0, half), async () => {
+  const quiet = await ingest(integrator, documents, async () => {
     memory.push(await residentMegabytes(worker.pid));
   });
   const after = await cpuSeconds(pids);
+  const alone = (aloneBefore + (await embedderAlone(environment, warmUp))) / 2;
   const meanwhile: number[] = [];
-  const visited = await ingest(integrator, documents.slice(half), async () => {
-    memory.push(await residentMegabytes(worker.pid));
+  await ingest(integrator, more, async () => {
     meanwhile.push(...(await firstTokens(visitor, 3)));
   });
   console.table({
+    'embedder alone, chunks a second': { value: round(alone, 1) },
     'chunks a second': { value: round(quiet.rate, 1) },
     'share of the embedder alone': { value: round(quiet.rate / alone, 2) },
     ...Object.fromEntries(
@@ -52,7 +57,7 @@ await onFreshServers('ingestion', async (environment, servers) => {
         { value: round(((after[name]! - before[name]!) * 1000) / quiet.chunks, 1) },
       ]),
     ),
-    chunks: { value: quiet.chunks + visited.chunks },
+    chunks: { value: quiet.chunks },
     'worker memory at the start, MB': { value: memory[0] },
     'worker memory at most, MB': { value: Math.max(...memory) },
     'first token idle, p50 ms': { value: round(percentile(idle, 0.5)) },
@@ -65,7 +70,7 @@ await onFreshServers('ingestion', async (environment, servers) => {
 async function ingest(
   client: ReturnType<typeof createApiClient>,
   documents: readonly string[],
-  watch: () => Promise<void>,
+  watch: () => Promise<void> = async () => {},
 ): Promise<{ chunks: number; rate: number }> {
   const began = performance.now();
   let ready = false;
@@ -82,6 +87,10 @@ async function ingest(
   ready = true;
   await watching;
   return { chunks, rate };
+}
+
+function handbooks(from: number, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => handbook(from + n));
 }
 
 /** A text of its own, of about `chunksPerDocument` chunks. */

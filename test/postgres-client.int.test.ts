@@ -3,6 +3,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { connectPostgres, type Sql } from '../stores/postgres/client.ts';
+import { newId, uuids } from '../stores/postgres/ids.ts';
 
 let proxy: Server;
 let clients: Socket[] = [];
@@ -93,4 +94,12 @@ test('a result that ends early with an error does not spoil the next one', async
   const broken = sql`select repeat('x', 20000), 1 / (5 - n) from generate_series(1, 9) n`;
   await expect(broken).rejects.toThrow(/division by zero/);
   expect([...(await sql`select 1 as one`)]).toStrictEqual([{ one: 1 }]);
+});
+
+test('a list of ids goes to PostgreSQL as a list of ids, also an empty one', async () => {
+  const list = [newId(), newId()];
+  for (const sent of [list, []]) {
+    const [row] = await sql`select pg_typeof(${uuids(sql, sent)})::text as type, ${uuids(sql, sent)} as ids`;
+    expect(row).toEqual({ type: 'uuid[]', ids: sent });
+  }
 });

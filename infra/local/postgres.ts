@@ -42,6 +42,9 @@ export async function planPostgres(
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     max_connections: 200,
+    // A new table has no statistics until autovacuum has seen it, and without them a row that is asked for by its id may
+    // be looked for among all of its project's. By default that lasts a minute, in which thousands of rows can arrive.
+    autovacuum_naptime: '5s',
   };
   const plan: ProcessPlan = {
     name: 'postgres',

@@ -5,7 +5,7 @@ import type { Passage } from '../../providers/generation.ts';
 import type { Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
 import { fromBytes } from './embeddings.ts';
-import { chunkId } from './ids.ts';
+import { chunkId, uuids } from './ids.ts';
 
 export type ChunkStore = ReturnType<typeof createChunkStore>;
 
@@ -50,7 +50,7 @@ export function createChunkStore(sql: Sql) {
     from chunks c
     join documents d on d.id = c.document_id and d.current_version = c.version and d.deleted_at is null and d.enabled
     where c.project_id = ${projectId} and d.project_id = ${projectId} and c.enabled
-      and c.id = any(${sql.array([...ids])}::uuid[])`;
+      and c.id = any(${uuids(sql, ids)})`;
 
   return {
     /** Stores a version's chunks; those that an interrupted try has stored already stay. Calls `onProgress` per batch. */

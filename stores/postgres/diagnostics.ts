@@ -2,6 +2,7 @@ import { overdue, turn } from '../../domain/deadlines.ts';
 import { type EmbeddingModel, localEmbeddingModel } from '../../domain/models.ts';
 import { isUuid, type Sql } from './client.ts';
 import { fromBytes } from './embeddings.ts';
+import { uuids } from './ids.ts';
 
 /** What an operator's commands ask of PostgreSQL, over all projects: like the sweeps, they serve no one tenant. */
 export type DiagnosticsStore = ReturnType<typeof createDiagnosticsStore>;
@@ -171,7 +172,7 @@ export function createDiagnosticsStore(sql: Sql, space?: EmbeddingSpace) {
         from chunks c
         join documents d on d.id = c.document_id
         join document_versions v on v.document_id = c.document_id and v.version = c.version
-        where c.id = any(${sql.array(known)}::uuid[])`;
+        where c.id = any(${uuids(sql, known)})`;
       return new Map(rows.map((row) => [row.id, row.state]));
     },
 
@@ -183,7 +184,7 @@ export function createDiagnosticsStore(sql: Sql, space?: EmbeddingSpace) {
         join document_versions v on v.document_id = c.document_id and v.version = c.version
         left join embeddings e
           on e.project_id = c.project_id and e.model = ${model} and e.hash = c.embedding_hash
-        where c.id = any(${sql.array([...ids])}::uuid[])`;
+        where c.id = any(${uuids(sql, ids)})`;
       return rows.map((row) => ({ ...row, vector: row.vector ? fromBytes(row.vector) : undefined }));
     },
   };

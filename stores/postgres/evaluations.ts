@@ -2,7 +2,7 @@ import { AppError } from '../../domain/errors.ts';
 import { type Dispatch, evaluateRetrievalDispatch } from '../../domain/flows.ts';
 import type { Query, Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
-import { newId } from './ids.ts';
+import { newId, uuids } from './ids.ts';
 
 export interface TestQuestion {
   id: string;
@@ -66,7 +66,7 @@ export function createEvaluationStore(sql: Sql) {
       const [row] = await sql<TestQuestion[]>`
         insert into test_questions (id, project_id, question, expected_documents)
         values (${newId()}, ${projectId}, ${question.question},
-          ${sql.array([...question.expectedDocuments])}::uuid[])
+          ${uuids(sql, question.expectedDocuments)})
         returning id, question, expected_documents, created_at`;
       return row!;
     },
@@ -146,7 +146,7 @@ export function createEvaluationStore(sql: Sql) {
     ): Promise<void> {
       await sql`
         with found as (
-          update evaluation_results set found_documents = ${sql.array([...documents])}::uuid[]
+          update evaluation_results set found_documents = ${uuids(sql, documents)}
           where project_id = ${projectId} and evaluation_id = ${evaluationId} and ordinal = ${ordinal})
         update evaluations set status = 'running' where id = ${evaluationId} and status = 'queued'`;
     },

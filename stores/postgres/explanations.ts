@@ -5,6 +5,7 @@ import {
   unpackExplanation,
 } from '../../domain/retrieval.ts';
 import type { Sql } from './client.ts';
+import { uuids } from './ids.ts';
 import { asJson } from './json.ts';
 
 export type ExplanationStore = ReturnType<typeof createExplanationStore>;
@@ -39,7 +40,7 @@ export function createExplanationStore(sql: Sql) {
       return await sql<ChunkLabel[]>`
         select c.id as chunk_id, c.document_id, d.title, array_to_string(c.heading_path, ' › ') as heading, c.text
         from chunks c join documents d on d.id = c.document_id
-        where c.project_id = ${projectId} and c.id = any (${sql.array([...chunkIds])}::uuid[])`;
+        where c.project_id = ${projectId} and c.id = any (${uuids(sql, chunkIds)})`;
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Dispatch } from '../../domain/flows.ts';
 import type { CrawlKey, PageState } from '../../domain/sources.ts';
 import type { Sql } from './client.ts';
+import { uuids } from './ids.ts';
 import { dropDocuments } from './source-documents.ts';
 import { addFound, type FoundPage, recordVisit, type Visit } from './source-visits.ts';
 
@@ -109,8 +110,8 @@ export function createSourcePageStore(sql: Sql) {
         await tx`
           update source_pages set run = ${run}, waiting = false, state = 'gone', document_id = null, etag = null,
             last_modified = null, content_hash = null, reason = 'Nothing leads to it any more.', visited_at = now()
-          where id = any(${tx.array(retired)}::uuid[])`;
-        await tx`delete from source_pages where id = any(${tx.array(forgotten)}::uuid[])`;
+          where id = any(${uuids(tx, retired)})`;
+        await tx`delete from source_pages where id = any(${uuids(tx, forgotten)})`;
         return { pages: rows.length, dispatches };
       });
     },
@@ -131,8 +132,8 @@ export function createSourcePageStore(sql: Sql) {
           projectId,
           rows.map((row) => row.documentId),
         );
-        await tx`update source_pages set document_id = null
-          where id = any(${tx.array(rows.map((row) => row.id))}::uuid[])`;
+        const pages = rows.map((row) => row.id);
+        await tx`update source_pages set document_id = null where id = any(${uuids(tx, pages)})`;
         return { pages: rows.length, dispatches };
       });
     },

@@ -1,7 +1,7 @@
 import type { TransactionSql } from 'postgres';
 import type { Dispatch } from '../../domain/flows.ts';
 import type { CrawlKey, PageState } from '../../domain/sources.ts';
-import { newId } from './ids.ts';
+import { newId, uuids } from './ids.ts';
 import { dropDocuments, putDocument } from './source-documents.ts';
 
 export interface FoundPage {
@@ -68,10 +68,11 @@ export async function addFound(
   for (const { url } of known) depths.delete(url);
   const added = [...depths].slice(0, Math.max(0, maxPages - crawl.found));
   if (added.length > 0) {
+    const newIds = added.map(() => newId());
     await tx`
       insert into source_pages as p (id, project_id, source_id, run, url, host, depth)
       select f.id, ${projectId}, ${sourceId}, ${run}, f.url, f.host, f.depth
-      from unnest(${tx.array(added.map(() => newId()))}::uuid[], ${tx.array(added.map(([url]) => url))}::text[],
+      from unnest(${uuids(tx, newIds)}, ${tx.array(added.map(([url]) => url))}::text[],
         ${tx.array(added.map(([url]) => new URL(url).host))}::text[],
         ${tx.array(added.map(([, depth]) => depth))}::integer[]) with ordinality as f (id, url, host, depth, n)
       order by f.n

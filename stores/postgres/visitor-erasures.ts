@@ -11,7 +11,7 @@ import {
 import type { Encryption } from '../../encryption.ts';
 import { isUuid, type Query, type Sql } from './client.ts';
 import { insertDispatch } from './dispatches.ts';
-import { newId } from './ids.ts';
+import { newId, uuids } from './ids.ts';
 import { asJson } from './json.ts';
 
 export type VisitorErasureStore = ReturnType<typeof createVisitorErasureStore>;
@@ -74,13 +74,13 @@ export function createVisitorErasureStore(sql: Sql, encryption: Encryption) {
       where project_id = ${projectId} and (lead_id = ${leadId} or email = ${email})`;
     const conversations = await query<{ id: string }[]>`
       select id from conversations where project_id = ${projectId} and (lead_id = ${leadId} or id in (
-        select conversation_id from lead_sessions where id = any(${query.array(ids(sessions))}::uuid[])
+        select conversation_id from lead_sessions where id = any(${uuids(query, ids(sessions))})
         -- where they, or somebody under their address, wrote to the business
         union select t.conversation_id from lead_notes n join turns t on t.id = n.id
           where n.project_id = ${projectId} and n.lead_id = ${leadId}))`;
     const turns = await query<{ id: string }[]>`
       select id from turns
-      where project_id = ${projectId} and conversation_id = any(${query.array(ids(conversations))}::uuid[])`;
+      where project_id = ${projectId} and conversation_id = any(${uuids(query, ids(conversations))})`;
     const mails = await query<{ id: string }[]>`
       select id from mails where project_id = ${projectId} and (recipient = ${email} or lead_id = ${leadId})`;
     const deliveries = await query<{ id: string }[]>`
@@ -185,7 +185,7 @@ export function createVisitorErasureStore(sql: Sql, encryption: Encryption) {
         const subject = await subjectOf(tx, projectId, erasureId);
         if (!subject) return;
         const traces = await tracesOf(tx, projectId, subject);
-        const list = (ids: string[]) => tx`any(${tx.array(ids)}::uuid[])`;
+        const list = (ids: string[]) => tx`any(${uuids(tx, ids)})`;
         const counts: Record<string, number> = {};
         const remove = async (name: string, query: PromiseLike<{ count: number }>) => {
           counts[name] = (await query).count;

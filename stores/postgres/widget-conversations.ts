@@ -1,6 +1,7 @@
 import type { SiteRules } from '../../domain/auth.ts';
 import type { Visitor, VisitorClaims } from '../../domain/visitor-logins.ts';
 import type { Sql } from './client.ts';
+import { uuids } from './ids.ts';
 
 export type WidgetConversationStore = ReturnType<typeof createWidgetConversationStore>;
 
@@ -82,7 +83,7 @@ export function createWidgetConversationStore(sql: Sql) {
       const rows = await sql<(Visitor & { conversationId: string })[]>`
         select conversation_id, user_id, user_name as name, user_email as email from widget_conversations
         where project_id = ${projectId} and user_id is not null
-          and conversation_id = any(${sql.array([...conversationIds])}::uuid[])`;
+          and conversation_id = any(${uuids(sql, conversationIds)})`;
       return new Map(rows.map(({ conversationId, ...visitor }) => [conversationId, visitor]));
     },
   };
