@@ -13,11 +13,13 @@ const window = 8_192;
 const noSentenceEnd =
   /(?:^|[\s("'])(?:Dr|Drs|Mr|Mrs|Ms|Mme|Prof|St|Sr|Sra|Jr|Hr|Fr|vs|cf|approx|ca|bzw|ggf|inkl|zzgl|evtl|Std|\p{L}|(?:\p{L}\.)+\p{L}|\d{1,2})\.\s*$/u;
 
+/** Made once: making one takes as long as reading a paragraph with it. */
+const segmenter = new Intl.Segmenter('und', { granularity: 'sentence' });
+
 const closingMarks = /^[*_~`]+(?=\s|$)/;
 
 /** Sentences of one paragraph, of any language, in order, without the white space between them. */
 export function* sentences(source: string, { start, end }: Span): Generator<Span> {
-  const segmenter = new Intl.Segmenter('und', { granularity: 'sentence' });
   let pending: Span | undefined;
   while (start < end) {
     const border = wordBorder(source, start, end, window);

@@ -96,9 +96,6 @@ const workers = await Promise.all(
       dataConverter,
       ...tracing?.worker,
       maxConcurrentActivityTaskExecutions: activitySlots[taskQueue],
-      // By default two pollers ask for workflows that begin, and eight for those that go on: of many visitors who ask at
-      // once most waited for a poller.
-      workflowTaskPollerBehavior: { type: 'autoscaling' },
       // A cancelled activity learns it from a heartbeat: the SDK's own pauses would make stop and pause slow.
       maxHeartbeatThrottleInterval: turn.heartbeatEvery,
       stickyQueueScheduleToStartTimeout: stickyQueue,

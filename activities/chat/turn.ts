@@ -34,9 +34,9 @@ export function createChatActivities({
   return {
     /** Says whether the turn is still to be answered: a workflow may be started again after it was recorded. */
     async openTurn({ projectId, turnId }: ChatTurnInput): Promise<{ status: TurnStatus }> {
-      const turn = await stores.turns.get(projectId, turnId);
-      if (!turn) throw ApplicationFailure.nonRetryable('The turn no longer exists.', 'TURN_NOT_FOUND');
-      return { status: turn.status };
+      const status = await stores.turns.status(projectId, turnId);
+      if (!status) throw ApplicationFailure.nonRetryable('The turn no longer exists.', 'TURN_NOT_FOUND');
+      return { status };
     },
 
     async retrievePassages(input: ChatTurnInput): Promise<RankedChunk[]> {

@@ -49,6 +49,12 @@ export function createTurnStore(sql: Sql) {
       return row;
     },
 
+    async status(projectId: string, turnId: string): Promise<TurnStatus | undefined> {
+      const [row] = await sql<{ status: TurnStatus }[]>`
+        select status from turns where project_id = ${projectId} and id = ${turnId}`;
+      return row?.status;
+    },
+
     /** The newest `limit` turns of a conversation, oldest first. */
     async ofConversation(projectId: string, conversationId: string, limit: number): Promise<Turn[]> {
       const rows = await sql<Turn[]>`
