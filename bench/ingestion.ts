@@ -18,10 +18,10 @@ const chunksPerDocument = 250;
 
 await onFreshServers('ingestion', async (environment, servers) => {
   const count = Math.ceil(wanted / chunksPerDocument);
-  // For the compilers of Elasticsearch's and Node's virtual machines, which take half of a new process's time; for the
-  // rate; and for what visitors notice, who take processor time of their own.
+  // In the first minute half of Elasticsearch's processor time is its virtual machine's compilers.
   const warmUp = handbooks(0, Math.ceil(count / 10));
   const documents = handbooks(warmUp.length, count);
+  // With visitors, who take processor time of their own.
   const more = handbooks(warmUp.length + count, Math.ceil(count / 4));
 
   const [shop, bulk] = [await environment.createProject(), await environment.createProject()];

@@ -44,8 +44,9 @@ export const ingestion = {
   step: 6 * 60 * 60 * 1000,
   /** Reading one document; a file that takes longer is taken for hostile. */
   parsing: 120_000,
-  /** As for a turn; documents may wait a little longer. Each heartbeat is a write of Temporal's. */
+  /** As for a turn; documents may wait a little longer. */
   heartbeat: 5_000,
+  /** Each is a write of Temporal's. Stop and pause reach a step with the next one. */
   heartbeatEvery: 2_000,
   retry: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 30_000 },
   /** A write of a stopped ingestion may still land in Elasticsearch this long after it (elasticsearch.shardWait). */

@@ -86,13 +86,29 @@ async function endOf(handle: WorkflowHandle): Promise<unknown> {
   return (error as WorkflowFailedError).cause;
 }
 
-test('an ingestion that is stopped has been stopped, whatever its step fails with', async () => {
-  const handle = await start('ingestDocument');
+const stopped: [what: string, workflowType: string, recorded: unknown][] = [
+  [
+    'an ingestion that is stopped has been stopped, whatever its step fails with',
+    'ingestDocument',
+    { status: 'cancelled', code: 'INGESTION_CANCELLED', message: 'Stopped while embedding.' },
+  ],
+  ['a turn that is stopped has been stopped, whatever its generation fails with', 'chatTurn', 'cancelled'],
+  [
+    'a mail that is stopped has been stopped, whatever its delivery fails with',
+    'sendMail',
+    { status: 'failed', code: 'MAIL_CANCELLED', reason: 'An operator cancelled it.' },
+  ],
+  [
+    'a delivery that is stopped has been stopped, whatever its receiver does',
+    'deliverWebhook',
+    'An operator cancelled it.',
+  ],
+];
+test.each(stopped)('%s', async (_what, workflowType, end) => {
+  const handle = await start(workflowType);
   await handle.cancel();
   expect(await endOf(handle)).toBeInstanceOf(CancelledFailure);
-  expect(recorded).toEqual([
-    { status: 'cancelled', code: 'INGESTION_CANCELLED', message: 'Stopped while embedding.' },
-  ]);
+  expect(recorded).toEqual([end]);
 });
 
 test('an ingestion that is paused goes on when it is resumed, whatever its step fails with', async () => {
@@ -101,27 +117,4 @@ test('an ingestion that is paused goes on when it is resumed, whatever its step 
   await handle.signal('resume');
   expect(await handle.result()).toEqual({ status: 'ready', chunks: 1 });
   expect(recorded).toEqual([]);
-});
-
-test('a turn that is stopped has been stopped, whatever its generation fails with', async () => {
-  const handle = await start('chatTurn');
-  await handle.cancel();
-  expect(await endOf(handle)).toBeInstanceOf(CancelledFailure);
-  expect(recorded).toEqual(['cancelled']);
-});
-
-test('a mail that is stopped has been stopped, whatever its delivery fails with', async () => {
-  const handle = await start('sendMail');
-  await handle.cancel();
-  expect(await endOf(handle)).toBeInstanceOf(CancelledFailure);
-  expect(recorded).toEqual([
-    { status: 'failed', code: 'MAIL_CANCELLED', reason: 'An operator cancelled it.' },
-  ]);
-});
-
-test('a delivery that is stopped has been stopped, whatever its receiver does', async () => {
-  const handle = await start('deliverWebhook');
-  await handle.cancel();
-  expect(await endOf(handle)).toBeInstanceOf(CancelledFailure);
-  expect(recorded).toEqual(['An operator cancelled it.']);
 });
