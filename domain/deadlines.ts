@@ -16,6 +16,10 @@ export const turn = {
   workflowTask: 3_000,
   /** Tokens are written as frames in batches of this length; the first goes at once. */
   frameBatch: 40,
+  /** A whole answer waits this long at most to be recorded while other visitors have no first token yet. */
+  recordingWait: 5_000,
+  /** A turn that is being recorded holds up others this long at most. */
+  recordingSlot: 1_000,
   retry: { initialInterval: 250, backoffCoefficient: 2, maximumInterval: 3_000 },
   /** One try of summarising a conversation's earlier turns, after the answer. */
   summary: 60_000,

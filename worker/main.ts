@@ -96,6 +96,8 @@ const workers = await Promise.all(
       dataConverter,
       ...tracing?.worker,
       maxConcurrentActivityTaskExecutions: activitySlots[taskQueue],
+      // A turn has two workflow tasks, and for the first of them, which is on no sticky queue, a visitor waits.
+      nonStickyToStickyPollRatio: 0.5,
       // A cancelled activity learns it from a heartbeat: the SDK's own pauses would make stop and pause slow.
       maxHeartbeatThrottleInterval: turn.heartbeatEvery,
       stickyQueueScheduleToStartTimeout: stickyQueue,

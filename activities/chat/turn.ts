@@ -11,6 +11,7 @@ import type { TurnToAnswer } from '../../stores/postgres/turns.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import type { ActivityDependencies } from '../index.ts';
 import { answerByChain, failureOfTurn } from './attempt.ts';
+import { createRecordingSlots } from './recording-slots.ts';
 import { searchQueryOf } from './search-query.ts';
 import { needsSummary } from './summary.ts';
 
@@ -31,6 +32,8 @@ export function createChatActivities({
   logger,
   onTurn,
 }: ChatDependencies) {
+  const recordingSlots = createRecordingSlots();
+
   return {
     /** Says whether the turn is still to be answered: a workflow may be started again after it was recorded. */
     async openTurn({ projectId, turnId }: ChatTurnInput): Promise<{ status: TurnStatus }> {
@@ -72,6 +75,9 @@ export function createChatActivities({
     async generateAnswer(input: ChatTurnInput, ranked: readonly RankedChunk[]): Promise<{ attempt: number }> {
       const { projectId, turnId } = input;
       return await withHeartbeat(timing.heartbeatEvery, async (signal, report) => {
+        // An earlier try may have died between its draft and its end: the visitor has read that answer already.
+        const drafted = Context.current().info.attempt > 1 && (await stores.turns.drafted(projectId, turnId));
+        if (drafted) return { attempt: drafted };
         const [turn, published] = await Promise.all([
           stores.turns.forGeneration(projectId, turnId),
           stores.chunks.published(
@@ -82,10 +88,12 @@ export function createChatActivities({
         const generation = (name: ModelProvider) =>
           providers.generation(name, turn.access, similarityFor(turn));
         const passages = inOrder(ranked, published);
-        return await answerByChain(
+        const answer = await answerByChain(
           { stores, logger, dispatcher, generation },
           { input, turn, passages, ranked, signal, report },
         );
+        await recordingSlots.acquire(turnId);
+        return answer;
       });
     },
 
@@ -102,6 +110,7 @@ export function createChatActivities({
           : 'attempt' in end
             ? await stores.turns.recordDraft(projectId, turnId, end.attempt)
             : await stores.turns.recordFailure(projectId, turnId, end);
+      recordingSlots.release(turnId);
       stores.frames.notify(turnId).catch((error: unknown) => {
         logger.warn({ err: error, projectId, turnId }, 'readers were not notified');
       });

@@ -84,6 +84,14 @@ export function turnAttempts(sql: Sql) {
 
     attemptUsedNothing,
 
+    /** The number of the turn's last attempt, if that one has a whole answer as its draft. */
+    async drafted(projectId: string, turnId: string): Promise<number | undefined> {
+      const [last] = await sql<{ attempt: number; whole: boolean }[]>`
+        select attempt, coalesce(outcome in ('answered', 'declined'), false) as whole from turn_attempts
+        where project_id = ${projectId} and turn_id = ${turnId} order by attempt desc limit 1`;
+      return last?.whole ? last.attempt : undefined;
+    },
+
     async saveDraft(projectId: string, turnId: string, attempt: number, draft: Draft): Promise<void> {
       await sql`
         update turn_attempts set outcome = ${draft.outcome}, reply = ${draft.reply},
