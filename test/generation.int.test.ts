@@ -1,6 +1,7 @@
 // One try of generating an answer, after another whose end nobody learned of.
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ChatTurnInput } from '../domain/flows.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
 import { wireActivities } from './support/wiring.ts';
@@ -8,12 +9,33 @@ import { wireActivities } from './support/wiring.ts';
 let environment: TestEnvironment;
 let project: TestProject;
 let wired: ReturnType<typeof wireActivities>;
+/** What was written of an attempt, in its order. */
+const written: string[] = [];
 
 beforeAll(async () => {
   const servers = inject('servers');
   environment = await createTestEnvironment(servers);
   project = await environment.createProject();
-  wired = wireActivities(environment, { elasticsearchUrl: servers.elasticsearchUrl });
+  const { frames, turns } = environment.stores;
+  const stores = {
+    ...environment.stores,
+    frames: {
+      ...frames,
+      async append(...args: Parameters<typeof frames.append>) {
+        await delay(50);
+        await frames.append(...args);
+        written.push('frames');
+      },
+    },
+    turns: {
+      ...turns,
+      async saveDraft(...args: Parameters<typeof turns.saveDraft>) {
+        await turns.saveDraft(...args);
+        written.push('draft');
+      },
+    },
+  };
+  wired = wireActivities({ ...environment, stores }, { elasticsearchUrl: servers.elasticsearchUrl });
 });
 afterAll(async () => {
   await wired?.close();
@@ -49,7 +71,10 @@ test('an attempt that its worker left without an answer is followed by another',
     provider: 'local',
     model: 'quotes',
   });
+  written.length = 0;
   expect(await generate(input, 2)).toEqual({ attempt: 3 });
+  // Whoever takes the draft over writes no frames: this one's have to be there.
+  expect(written).toEqual(['frames', 'draft']);
   expect(await attemptsOf(input)).toMatchObject([
     { outcome: 'declined' },
     { outcome: null },

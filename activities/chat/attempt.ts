@@ -152,7 +152,9 @@ async function attemptBy(
   // Only the whole answer showed that it is none: readers drop what they have seen of it.
   if (draft.outcome === 'declined' && text !== '') frames.push({ type: 'reset' });
   if (draft.sources.length > 0) frames.push({ type: 'sources', sources: draft.sources });
-  await Promise.all([frames.close(), stores.turns.saveDraft(projectId, turnId, attempt, draft)]);
+  // The draft comes last: whoever takes it over generates nothing, and readers have only these frames.
+  await frames.close();
+  await stores.turns.saveDraft(projectId, turnId, attempt, draft);
   signal.throwIfAborted();
   return { attempt };
 }
