@@ -1,5 +1,5 @@
 // Chat turns: what durability costs, and how many turns two cores carry. One run, everything side by side.
-// Usage: node bench/turns.ts [--warm-up 60] [--seconds 15] [--sustain 300] [--rate 15] [--provider local|openai]
+// Usage: node bench/turns.ts [--warm-up 60] [--seconds 30] [--sustain 300] [--rate 15] [--provider local|openai]
 // With openai the model is a server in this process that speaks its protocol and answers with the first source's first
 // sentence, a word every few milliseconds.
 
@@ -26,7 +26,7 @@ import { stepsOf } from './support/turn-steps.ts';
 const { values } = parseArgs({
   options: {
     'warm-up': { type: 'string', default: '60' },
-    seconds: { type: 'string', default: '15' },
+    seconds: { type: 'string', default: '30' },
     sustain: { type: 'string', default: '300' },
     rate: { type: 'string', default: '15' },
     provider: { type: 'string', default: 'local' },
