@@ -1,7 +1,7 @@
 // One try of generating an answer, after another whose end nobody learned of.
+import { setTimeout as delay } from 'node:timers/promises';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ChatTurnInput } from '../domain/flows.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
 import { wireActivities } from './support/wiring.ts';
