@@ -156,8 +156,10 @@ test('a delivery whose workflow an operator terminates has failed, and says so',
   const receiver = await startReceiver({ status: 500 });
   const { webhook } = await addWebhook(receiver.url, { events: ['turn.answered'] });
   await api.ask(question);
-  await eventually(async () => receiver.received[0]);
-  const [delivery] = (await deliveriesOf(webhook.id)).deliveries;
+  const delivery = await eventually(async () => {
+    const [tried] = (await deliveriesOf(webhook.id)).deliveries;
+    return tried?.attempts === 1 ? tried : undefined;
+  });
   await environment.temporal.workflow.getHandle(`webhook/${delivery.id}`).terminate('test');
   await environment.sql`update webhook_deliveries set touched_at = touched_at - interval '10 minutes'
     where id = ${delivery.id}`;
