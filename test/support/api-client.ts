@@ -44,12 +44,16 @@ export function createApiClient(url: string, key: string | undefined) {
     },
 
     /** Waits until the document is ready; fails when it fails. */
-    async ready(documentId: string, withinMs = 30_000): Promise<Answer['json']> {
-      return await eventually(async () => {
-        const answer = await call('GET', `/documents/${documentId}`);
-        if (answer.json.document.status === 'failed') throw new Error(answer.text);
-        return answer.json.document.status === 'ready' ? answer.json.document : undefined;
-      }, withinMs);
+    async ready(documentId: string, withinMs = 30_000, everyMs = 50): Promise<Answer['json']> {
+      return await eventually(
+        async () => {
+          const answer = await call('GET', `/documents/${documentId}`);
+          if (answer.json.document.status === 'failed') throw new Error(answer.text);
+          return answer.json.document.status === 'ready' ? answer.json.document : undefined;
+        },
+        withinMs,
+        everyMs,
+      );
     },
 
     async ask(message: string, extra: object = {}, headers: Record<string, string> = {}): Promise<Answer> {
@@ -85,14 +89,18 @@ export function createApiClient(url: string, key: string | undefined) {
   };
 }
 
-/** Tries until it returns something, every 50 ms. */
-export async function eventually<T>(look: () => Promise<T | undefined>, withinMs = 30_000): Promise<T> {
+/** Tries again and again until it returns something. */
+export async function eventually<T>(
+  look: () => Promise<T | undefined>,
+  withinMs = 30_000,
+  everyMs = 50,
+): Promise<T> {
   const end = Date.now() + withinMs;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
     if (Date.now() > end) throw new Error(`did not happen within ${withinMs} ms: ${look}`);
-    await setTimeout(50);
+    await setTimeout(everyMs);
   }
 }
 
