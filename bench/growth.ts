@@ -18,24 +18,37 @@ const { values } = parseArgs({
 const turns = 60;
 
 await onFreshServers('growth', async (environment) => {
-  const project = await environment.createProject();
+  const [small, large] = [await environment.createProject(), await environment.createProject()];
   const [api] = await Promise.all([environment.startApi(), environment.startWorker()]);
-  const client = createApiClient(api.url, project.key);
-  await ingestHelpCentre(client);
-  const small = await conversation(environment, project, 10);
-  const long = await conversation(environment, project, Number(values.messages));
-  await timeTurns(client, small);
-
-  const rows: Record<string, object> = {};
-  rows['10 messages, 14 documents'] = await timeTurns(client, small);
-  rows[`${values.messages} messages, 14 documents`] = await timeTurns(client, long);
-  await fillProject(environment, project.id, { documents: Number(values.documents), chunksPerDocument: 1 });
+  const visitors = [small, large].map(({ key }) => createApiClient(api.url, key));
+  for (const visitor of visitors) await ingestHelpCentre(visitor);
+  await fillProject(environment, large.id, { documents: Number(values.documents), chunksPerDocument: 1 });
+  const short = await conversation(environment, small, 10);
+  const subjects: Subject[] = [
+    { name: '10 messages, 14 documents', client: visitors[0]!, conversationId: short },
+    {
+      name: `${values.messages} messages, 14 documents`,
+      client: visitors[0]!,
+      conversationId: await conversation(environment, small, Number(values.messages)),
+    },
+    {
+      name: `10 messages, ${values.documents} documents`,
+      client: visitors[1]!,
+      conversationId: await conversation(environment, large, 10),
+    },
+  ];
   await environment.sql`analyze`;
-  rows[`10 messages, ${values.documents} documents`] = await timeTurns(client, small);
-  console.table(rows);
+  await timeTurns(subjects);
+  console.table(await timeTurns(subjects));
   console.log('History of the last turn');
-  console.table(await historyOf(environment, small));
+  console.table(await historyOf(environment, short));
 });
+
+interface Subject {
+  name: string;
+  client: ReturnType<typeof createApiClient>;
+  conversationId: string;
+}
 
 /** A conversation with so many messages, half of them answers. */
 async function conversation(
@@ -53,27 +66,31 @@ async function conversation(
   return id;
 }
 
-async function timeTurns(
-  client: ReturnType<typeof createApiClient>,
-  conversationId: string,
-): Promise<object> {
-  const first: number[] = [];
-  const done: number[] = [];
+/** A turn of each after the other, so that all of them meet the same machine. */
+async function timeTurns(subjects: readonly Subject[]): Promise<Record<string, object>> {
+  const times = subjects.map(() => ({ first: [] as number[], done: [] as number[] }));
   for (let n = 0; n < turns; n++) {
-    const began = performance.now();
-    let firstToken = 0;
-    const message = question(n);
-    await client.stream('/v1/chat/turns', { message, conversationId }, (line) => {
-      if (line.type === 'token' || line.type === 'done') firstToken ||= performance.now() - began;
-    });
-    first.push(firstToken);
-    done.push(performance.now() - began);
+    for (const [at, { client, conversationId }] of subjects.entries()) {
+      const began = performance.now();
+      let firstToken = 0;
+      const message = question(n);
+      await client.stream('/v1/chat/turns', { message, conversationId }, (line) => {
+        if (line.type === 'token' || line.type === 'done') firstToken ||= performance.now() - began;
+      });
+      times[at]!.first.push(firstToken);
+      times[at]!.done.push(performance.now() - began);
+    }
   }
-  return {
-    'first token p50': round(percentile(first, 0.5)),
-    'first token p95': round(percentile(first, 0.95)),
-    'done p50': round(percentile(done, 0.5)),
-  };
+  return Object.fromEntries(
+    times.map(({ first, done }, at) => [
+      subjects[at]!.name,
+      {
+        'first token p50': round(percentile(first, 0.5)),
+        'first token p95': round(percentile(first, 0.95)),
+        'done p50': round(percentile(done, 0.5)),
+      },
+    ]),
+  );
 }
 
 async function historyOf(environment: TestEnvironment, conversationId: string): Promise<object> {
