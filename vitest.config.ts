@@ -14,10 +14,6 @@ class DrillFirst extends BaseSequencer {
   }
 }
 
-// A test's Elasticsearch lives for minutes and holds little: with the optimising compiler it costs twice the processor
-// time, and what is started beside it waits. Benches and the drill run it as `npm start` does.
-process.env.ES_JAVA_OPTS ??= '-XX:TieredStopAtLevel=1';
-
 // The suffix says what a test costs: .unit needs nothing, .int the servers, .e2e real processes that are killed, or a
 // browser. One group after the other. Two files at a time: one often waits, and each has a database, a namespace and an
 // index of its own.

@@ -31,8 +31,6 @@ export function planElasticsearch(
       ES_TMPDIR: tmp,
       ES_JAVA_HOME: javaHome(distribution),
       CLI_JAVA_OPTS: '-XX:TieredStopAtLevel=1',
-      // Elasticsearch's own: they come after jvm.options.d, so a user's heap holds.
-      ES_JAVA_OPTS: process.env.ES_JAVA_OPTS,
     },
     user: folders.user,
     ports: { elasticsearch: options.port },

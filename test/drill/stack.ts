@@ -193,10 +193,10 @@ function isUp(home: string, pid: number): boolean {
 
 /** Nothing of the caller's configuration: that names the servers which other people use. */
 function ownEnvironment(home: string, smtpUrl: string): Record<string, string | undefined> {
-  const { PATH, HOME, ES_JAVA_OPTS } = process.env;
+  const { PATH, HOME } = process.env;
   // The sites that are crawled are on this machine.
   const own = { FRONTDESK_HOME: home, SMTP_URL: smtpUrl, OUTBOUND_ALLOWED_RANGES: '127.0.0.1' };
-  return { PATH, HOME, ES_JAVA_OPTS, ...own, ...noRateLimits };
+  return { PATH, HOME, ...own, ...noRateLimits };
 }
 
 type Paths = ReturnType<typeof downloadPaths>;
