@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { readConfig } from '../config.ts';
 import { signalGroup } from '../infra/local/processes.ts';
 import type { Servers } from '../infra/local/stack.ts';
@@ -38,10 +39,23 @@ afterAll(async () => {
 
 const question = 'How long is the warranty of a lamp?';
 
+/** Stops a process group, and waits until it stands still: on a busy machine it works on for a moment. */
+async function freeze(leader: number): Promise<void> {
+  signalGroup(leader, 'SIGSTOP');
+  onTestFinished(() => signalGroup(leader, 'SIGCONT'));
+  await eventually(async () => {
+    const processes = execFileSync('ps', ['-e', '-o', 'pgid=,stat='], { encoding: 'utf8' }).split('\n');
+    const states = processes
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([group]) => group === `${leader}`);
+    return states.every(([, state]) => /^[TZ]/.test(state!)) ? true : undefined;
+  });
+}
+
 /** Stops a server in the middle of whatever it does: it keeps its connections and says nothing. */
-function hang(server: Supervised): () => Promise<void> {
+async function hang(server: Supervised): Promise<() => Promise<void>> {
   const pid = server.pid!;
-  signalGroup(pid, 'SIGSTOP');
+  await freeze(pid);
   return async () => signalGroup(pid, 'SIGCONT');
 }
 
@@ -51,7 +65,7 @@ async function takeDown(server: Supervised): Promise<() => Promise<void>> {
   server.kill('SIGKILL');
   while (server.pid === undefined || server.pid === before) await sleep(1);
   const { pid } = server;
-  signalGroup(pid, 'SIGSTOP');
+  await freeze(pid!);
   return async () => {
     signalGroup(pid, 'SIGCONT');
     await server.restarted();
@@ -66,7 +80,7 @@ async function timed<T>(call: Promise<T>): Promise<{ took: number; answer: T }> 
 }
 
 const outages = [
-  ['hangs', async (server: Supervised) => hang(server)],
+  ['hangs', hang],
   ['is down', takeDown],
 ] as const;
 
