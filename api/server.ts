@@ -1,4 +1,5 @@
 // The API: validates, records, starts workflows and streams answers. Stateless; run as many as you like.
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { createTokens } from '../auth/tokens.ts';
 import {
@@ -92,6 +93,8 @@ const app = await createApp({
 const stopMetrics =
   metrics && (await serveMetrics(metrics, { host: config.HOST, port: config.METRICS_PORT! }));
 await app.listen({ host: config.HOST, port: config.PORT });
+// For the next one: a process that is killed keeps nothing of what it compiled.
+flushCompileCache();
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, async () => {

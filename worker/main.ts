@@ -1,4 +1,5 @@
 // The worker: workflows, activities and the sweeps. Run as many as you like.
+import { flushCompileCache } from 'node:module';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
 import { encryptionKeys, mailServer, readConfig, required, temporalOptions } from '../config.ts';
@@ -120,6 +121,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
+// For the next one: a process that is killed keeps nothing of what it compiled.
+flushCompileCache();
 logger.info({ queues: config.WORKER_QUEUES }, 'worker is running');
 await Promise.all(workers.map((worker) => worker.run()));
 await Promise.all([stopSweeps(), stopMetrics?.(), tracing?.close()]);

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, readConfig } from '../../config.ts';
-import { planApi, planWorker, runStep } from './apps.ts';
+import { compileCache, planApi, planWorker, runStep } from './apps.ts';
 import { removeEnvironment, saveEnvironment } from './environment-file.ts';
 import { isLock, takeLock } from './lock.ts';
 import { choosePorts, requirePort } from './ports.ts';
@@ -95,6 +95,7 @@ async function apiPort(config: Config): Promise<number> {
 /** What the worker, the API and the steps find in their environment. */
 function environment(config: Config, servers: ServerUrls, port: number): NodeJS.ProcessEnv {
   return {
+    ...compileCache(config.FRONTDESK_HOME),
     ...process.env,
     NODE_ENV: config.NODE_ENV,
     FRONTDESK_HOME: config.FRONTDESK_HOME,

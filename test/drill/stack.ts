@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, write
 import { dirname, join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { readConfig } from '../../config.ts';
-import { planApi, planWorker } from '../../infra/local/apps.ts';
+import { compileCache, planApi, planWorker } from '../../infra/local/apps.ts';
 import { downloadPaths } from '../../infra/local/download.ts';
 import { openFolders, publicFolder } from '../../infra/local/folders.ts';
 import { lockHolder } from '../../infra/local/lock.ts';
@@ -196,7 +196,7 @@ function ownEnvironment(home: string, smtpUrl: string): Record<string, string | 
   const { PATH, HOME } = process.env;
   // The sites that are crawled are on this machine.
   const own = { FRONTDESK_HOME: home, SMTP_URL: smtpUrl, OUTBOUND_ALLOWED_RANGES: '127.0.0.1' };
-  return { PATH, HOME, ...own, ...noRateLimits };
+  return { PATH, HOME, ...own, ...compileCache(home), ...noRateLimits };
 }
 
 type Paths = ReturnType<typeof downloadPaths>;
