@@ -4,7 +4,7 @@ import { createLogger } from '../logging.ts';
 import { newId } from '../stores/postgres/ids.ts';
 import { createDispatcher } from '../temporal/dispatcher.ts';
 import { createLeadFlow } from '../temporal/lead-flow.ts';
-import { createApiClient } from './support/api-client.ts';
+import { createApiClient, eventually } from './support/api-client.ts';
 import { createTestEnvironment, type TestEnvironment, type TestProject } from './support/environment.ts';
 import { createMailbox } from './support/mailbox.ts';
 import type { RunningProcess } from './support/processes.ts';
@@ -373,7 +373,10 @@ test('a step that was recorded and that its workflow never learned of does not h
 
 test('a session whose workflow an operator terminated has expired', async () => {
   const { chat, sessionId } = await visitor();
-  await environment.temporal.workflow.getHandle(`lead/${sessionId}`).terminate('test');
+  const handle = environment.temporal.workflow.getHandle(`lead/${sessionId}`);
+  // The reply does not wait for the start of the workflow.
+  await eventually(async () => await handle.describe().catch(() => undefined));
+  await handle.terminate('test');
   expect((await chat('Mira')).json.code).toBe('ASSISTANT_SESSION_NOT_FOUND');
   const [row] = await environment.sql`select stage, reason from lead_sessions where id = ${sessionId}`;
   expect(row).toEqual({ stage: 'expired', reason: 'Its workflow was ended.' });

@@ -3,6 +3,7 @@ import type { TestProject } from 'vitest/node';
 import { readConfig } from '../../config.ts';
 import { download, downloadPaths } from '../../infra/local/download.ts';
 import { startThrowAwayServers } from '../../infra/local/throwaway.ts';
+import { createTemplateDatabase } from './environment.ts';
 
 export interface TestServers {
   databaseUrl: string;
@@ -33,8 +34,10 @@ export default async function setup({ vitest }: TestProject): Promise<(() => Pro
     downloads: ['model'],
     onProgress,
   });
+  const databaseUrl = given(urls.databaseUrl);
+  await createTemplateDatabase(databaseUrl);
   root.provide('servers', {
-    databaseUrl: given(urls.databaseUrl),
+    databaseUrl,
     temporalAddress: given(urls.temporalAddress),
     temporalUiUrl: given(urls.temporalUiUrl),
     elasticsearchUrl: given(urls.elasticsearchUrl),
