@@ -1,12 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const withServers = {
-  globalSetup: ['test/support/servers.ts'],
-  testTimeout: 60_000,
-  hookTimeout: 120_000,
-  expect: { poll: { timeout: 10_000 } },
-};
+const withServers = { globalSetup: ['test/support/servers.ts'], testTimeout: 60_000, hookTimeout: 120_000 };
 /** They measure what a visitor's machine does, or how long somebody waits for a server that is away. */
 const alone = ['test/widget*.e2e.test.ts', 'test/existing-clients.e2e.test.ts', 'test/outages.e2e.test.ts'];
 

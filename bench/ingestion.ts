@@ -82,7 +82,7 @@ async function ingest(
   })();
   const ids = await Promise.all(documents.map((content) => client.upload(content)));
   let chunks = 0;
-  // Seldom: what looks cost is not the ingestion's.
+  // Twice a second: more often, these calls would take a share of the machine that counts as the ingestion's.
   for (const id of ids) chunks += (await client.ready(id, 3_600_000, 500)).chunks;
   const rate = chunks / ((performance.now() - began) / 1000);
   ready = true;
