@@ -118,6 +118,7 @@ export type ProviderErrorKind =
   | 'unavailable'
   | 'timeout'
   | 'rate_limited'
+  | 'not_configured'
   | 'credentials'
   | 'request'
   | 'protocol';

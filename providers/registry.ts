@@ -95,7 +95,10 @@ export function createProviders(deps: Dependencies) {
       provider === 'ollama'
         ? 'Set OLLAMA_BASE_URL, or the baseUrl of the project.'
         : `Set ${provider.toUpperCase()}_API_KEY, or a key of the project.`;
-    throw new ProviderError(provider, `is not set up. ${remedy}`, { retryable: false, kind: 'credentials' });
+    throw new ProviderError(provider, `is not set up. ${remedy}`, {
+      retryable: false,
+      kind: 'not_configured',
+    });
   }
 
   function open(secret: string, context: string, provider: string): string {

@@ -231,7 +231,7 @@ test('the chain of fallbacks: each provider begins an answer of its own, and wha
   const shown = await project.api.call('GET', `/turns/${lines.at(-1).turnId}/attempts`);
   expect(shown.json.attempts).toMatchObject([
     { provider: 'openai', outcome: null, error: { code: 'OPENAI_UNAVAILABLE' } },
-    { provider: 'groq', error: { code: 'GROQ_CREDENTIALS' }, usage: { totalTokens: 0 } },
+    { provider: 'groq', error: { code: 'GROQ_NOT_CONFIGURED' }, usage: { totalTokens: 0 } },
     { provider: 'gemini', model: 'gemini-2.5-pro', error: { code: 'GEMINI_UNAVAILABLE' } },
     { provider: 'local', outcome: 'answered', error: null, usage: { totalTokens: expect.any(Number) } },
   ]);

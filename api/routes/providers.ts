@@ -92,7 +92,7 @@ export function providerRoutes(app: App, { stores, providers, settings }: Depend
       return { provider: name, configured: true, status: 'up', milliseconds, reason: null };
     } catch (error) {
       if (!(error instanceof ProviderError)) throw error;
-      const configured = !error.message.includes('is not set up');
+      const configured = error.kind !== 'not_configured';
       const status = configured ? 'down' : 'not configured';
       return { provider: name, configured, status, milliseconds: null, reason: error.message };
     }
